@@ -1,0 +1,67 @@
+package harness
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/golden"
+)
+
+// Transcript compares what the programs printed, and the commands that a
+// reader would type to see the same, with testdata/NAME, from which the pages
+// are woven. The flag -update rewrites the file.
+//
+// So that two runs give one text, the ports that the system chose count up
+// from 50001, and the times in a program's output by a second from one moment.
+func Transcript(t *testing.T, name string, programs ...*Program) {
+	t.Helper()
+	var b strings.Builder
+	for i, p := range programs {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		chapter, section, _ := strings.Cut(p.Section, "/")
+		fmt.Fprintf(&b, "$ bazel run //%s:%s", chapter, section)
+		if len(p.Args) > 0 {
+			fmt.Fprintf(&b, " -- %s", strings.Join(p.Args, " "))
+		}
+		b.WriteString("\n" + normaliseTimes(strings.Join(p.Lines(), "")))
+	}
+	if golden.FlagUpdate() {
+		if err := os.MkdirAll(filepath.Join("testdata", filepath.Dir(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden.Assert(t, normalisePorts(b.String()), filepath.FromSlash(name))
+}
+
+var (
+	timeOfDay = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
+	port      = regexp.MustCompile(`:(\d{5})\b`)
+)
+
+func normaliseTimes(text string) string {
+	n := 4
+	return timeOfDay.ReplaceAllStringFunc(text, func(string) string {
+		n++
+		return fmt.Sprintf("2026-01-02 15:04:%02d", n)
+	})
+}
+
+func normalisePorts(text string) string {
+	seen := map[string]string{}
+	return port.ReplaceAllStringFunc(text, func(p string) string {
+		if n, _ := strconv.Atoi(p[1:]); n < 32768 { // not an ephemeral port
+			return p
+		}
+		if seen[p] == "" {
+			seen[p] = fmt.Sprintf(":%d", 50001+len(seen))
+		}
+		return seen[p]
+	})
+}

@@ -1,0 +1,243 @@
+// Package harness starts a section's program on a host of the lab, waits for
+// what it prints, signals it and judges how it ends.
+//
+// Nothing here sleeps. A wait watches three things: the line it is for, the
+// program's end, and the deadline; the failure tells which of them came.
+package harness
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/sockets/integration/lab"
+)
+
+// patience bounds every wait; it is for a busy machine, no test relies on it.
+const patience = 30 * time.Second
+
+// Program is a program under test, started.
+type Program struct {
+	Section string
+	Args    []string
+
+	t      testing.TB
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stderr bytes.Buffer  // to be read once exited is closed
+	exited chan struct{} // closed once the program has ended and all it printed is here
+
+	mu    sync.Mutex
+	lines []string      // of stdout
+	next  int           // the first line that no call has returned
+	more  chan struct{} // closed when a line is added
+}
+
+// Start starts a section, as in "multicast/server", on a host. When the test
+// ends the program must have ended too (see Stop and Exit).
+func Start(t testing.TB, on *lab.Host, section string, args ...string) *Program {
+	t.Helper()
+	p := Command(t, on, exec.Command(binary(t, section), args...))
+	p.Section, p.Args = section, args
+	return p
+}
+
+// Run starts a section that ends by itself and waits for that.
+func Run(t testing.TB, on *lab.Host, section string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	p := Start(t, on, section, args...)
+	code = p.wait()
+	return strings.Join(p.Lines(), ""), p.stderr.String(), code
+}
+
+// Command starts any other command on a host, under the same rules.
+func Command(t testing.TB, on *lab.Host, cmd *exec.Cmd) *Program {
+	t.Helper()
+	p := &Program{
+		Section: filepath.Base(cmd.Path), Args: cmd.Args[1:],
+		t: t, cmd: cmd, exited: make(chan struct{}), more: make(chan struct{}),
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.stdin, err = cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = &p.stderr
+	if err := on.Start(cmd); err != nil {
+		t.Fatalf("start %s: %v", p.Section, err)
+	}
+	go p.read(stdout)
+	t.Cleanup(p.cleanup)
+	return p
+}
+
+func (p *Program) read(stdout io.Reader) {
+	defer close(p.exited)
+	for r := bufio.NewReader(stdout); ; {
+		line, err := r.ReadString('\n')
+		if line != "" {
+			p.mu.Lock()
+			p.lines = append(p.lines, line)
+			close(p.more)
+			p.more = make(chan struct{})
+			p.mu.Unlock()
+		}
+		if err != nil {
+			p.cmd.Wait() // its verdict is in ProcessState
+			return
+		}
+	}
+}
+
+func (p *Program) cleanup() {
+	p.stdin.Close()
+	select {
+	case <-p.exited:
+	default:
+		p.cmd.Process.Kill()
+		<-p.exited
+		p.t.Errorf("%s was still running when the test ended", p.Section)
+	}
+	if !p.t.Failed() {
+		return
+	}
+	log := fmt.Sprintf("$ %s %s\n%s%s(%v)\n", p.Section, strings.Join(p.Args, " "),
+		strings.Join(p.lines, ""), p.stderr.String(), p.cmd.ProcessState)
+	p.t.Log("\n" + log)
+	if dir := os.Getenv("TEST_UNDECLARED_OUTPUTS_DIR"); dir != "" {
+		name := strings.NewReplacer("/", "_").Replace(fmt.Sprintf("%s.%s.%d.txt", p.t.Name(), p.Section, p.Pid()))
+		os.WriteFile(filepath.Join(dir, name), []byte(log), 0o644)
+	}
+}
+
+// deadline is when a wait that begins now gives up: early enough for the test
+// to say why.
+func (p *Program) deadline() <-chan time.Time {
+	wait := patience
+	if t, ok := p.t.(interface{ Deadline() (time.Time, bool) }); ok {
+		if end, ok := t.Deadline(); ok {
+			wait = min(wait, time.Until(end)*9/10)
+		}
+	}
+	return time.After(wait)
+}
+
+// Line waits for the next line on stdout, demands that all of it matches the
+// pattern, and returns the submatches.
+func (p *Program) Line(pattern string) []string {
+	p.t.Helper()
+	return p.find(pattern, true)
+}
+
+// Await waits for a line that matches all of the pattern, passing over others.
+func (p *Program) Await(pattern string) []string {
+	p.t.Helper()
+	return p.find(pattern, false)
+}
+
+func (p *Program) find(pattern string, next bool) []string {
+	p.t.Helper()
+	re := regexp.MustCompile("^(?:" + pattern + ")$")
+	deadline := p.deadline()
+	for exited := false; ; {
+		p.mu.Lock()
+		for p.next < len(p.lines) {
+			line := strings.TrimSuffix(p.lines[p.next], "\n")
+			p.next++
+			if m := re.FindStringSubmatch(line); m != nil {
+				p.mu.Unlock()
+				return m[1:]
+			} else if next {
+				p.mu.Unlock()
+				p.t.Fatalf("%s printed %q, want %q", p.Section, line, pattern)
+			}
+		}
+		more := p.more
+		p.mu.Unlock()
+		if exited {
+			p.t.Fatalf("%s ended (%v) without printing %q: %s", p.Section, p.cmd.ProcessState, pattern, &p.stderr)
+		}
+		select {
+		case <-more:
+		case <-p.exited:
+			exited = true
+		case <-deadline:
+			p.t.Fatalf("%s did not print %q in time", p.Section, pattern)
+		}
+	}
+}
+
+// Ready waits for the line "listening on IP:PORT" and returns the address.
+func (p *Program) Ready() string {
+	p.t.Helper()
+	return p.Line(`listening on (\S+:\d+)`)[0]
+}
+
+// Lines returns all that the program has printed on stdout so far.
+func (p *Program) Lines() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.lines...)
+}
+
+// Pid returns the process id.
+func (p *Program) Pid() int { return p.cmd.Process.Pid }
+
+// Write writes to the program's standard input.
+func (p *Program) Write(data string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p.stdin, data); err != nil {
+		p.t.Fatalf("write to %s: %v", p.Section, err)
+	}
+}
+
+// Signal sends a signal.
+func (p *Program) Signal(sig os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		p.t.Fatalf("signal %s: %v", p.Section, err)
+	}
+}
+
+func (p *Program) wait() int {
+	p.t.Helper()
+	select {
+	case <-p.exited:
+	case <-p.deadline():
+		p.t.Fatalf("%s did not end in time", p.Section)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// Exit waits for the program's end and demands that exit code, nothing on
+// stderr, and no line on stdout that the test has not seen.
+func (p *Program) Exit(code int) {
+	p.t.Helper()
+	if got := p.wait(); got != code || p.stderr.Len() > 0 {
+		p.t.Fatalf("%s: %v, want exit status %d; stderr: %q", p.Section, p.cmd.ProcessState, code, p.stderr.String())
+	}
+	if p.next < len(p.lines) {
+		p.t.Fatalf("%s also printed %q", p.Section, p.lines[p.next:])
+	}
+}
+
+// Stop sends SIGTERM and demands a clean end: the line "closed", after others
+// it may still print, and exit code 0.
+func (p *Program) Stop() {
+	p.t.Helper()
+	p.Signal(syscall.SIGTERM)
+	p.Await("closed")
+	p.Exit(0)
+}
