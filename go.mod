@@ -9,7 +9,6 @@ require (
 	gotest.tools/v3 v3.5.2
 )
 
-require (
-	github.com/google/go-cmp v0.5.9 // indirect
-	golang.org/x/sys v0.49.0
-)
+require golang.org/x/sys v0.49.0
+
+require github.com/google/go-cmp v0.7.0 // indirect
