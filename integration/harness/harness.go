@@ -225,8 +225,15 @@ func (p *Program) wait() int {
 // stderr, and no line on stdout that the test has not seen.
 func (p *Program) Exit(code int) {
 	p.t.Helper()
-	if got := p.wait(); got != code || p.stderr.Len() > 0 {
-		p.t.Fatalf("%s: %v, want exit status %d; stderr: %q", p.Section, p.cmd.ProcessState, code, p.stderr.String())
+	p.ExitSaying(code, "")
+}
+
+// ExitSaying is Exit for a program of whose stderr all must match the pattern.
+func (p *Program) ExitSaying(code int, pattern string) {
+	p.t.Helper()
+	got, stderr := p.wait(), p.stderr.String()
+	if got != code || !regexp.MustCompile("^(?:"+pattern+")$").MatchString(stderr) {
+		p.t.Fatalf("%s: %v, stderr %q; want exit status %d, stderr %q", p.Section, p.cmd.ProcessState, stderr, code, pattern)
 	}
 	if p.next < len(p.lines) {
 		p.t.Fatalf("%s also printed %q", p.Section, p.lines[p.next:])

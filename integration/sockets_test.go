@@ -1,0 +1,63 @@
+package integration
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"example.com/sockets/integration/lab"
+)
+
+// The tests' own plain sockets. Each is made on a host, is closed when the test
+// ends, and gives up 30 seconds after it was made.
+
+// dialTCP connects from a host.
+func dialTCP(t *testing.T, on *lab.Host, addr string) *net.TCPConn {
+	t.Helper()
+	var conn net.Conn
+	var err error
+	on.Do(func() { conn, err = net.Dial("tcp", addr) })
+	assert.NilError(t, err)
+	return ours(t, conn.(*net.TCPConn))
+}
+
+// listenTCP listens on a host.
+func listenTCP(t *testing.T, on *lab.Host, addr string) *net.TCPListener {
+	t.Helper()
+	var ln net.Listener
+	var err error
+	on.Do(func() { ln, err = net.Listen("tcp", addr) })
+	assert.NilError(t, err)
+	t.Cleanup(func() { ln.Close() })
+	ln.(*net.TCPListener).SetDeadline(time.Now().Add(30 * time.Second))
+	return ln.(*net.TCPListener)
+}
+
+// acceptTCP accepts the next connection.
+func acceptTCP(t *testing.T, ln *net.TCPListener) *net.TCPConn {
+	t.Helper()
+	conn, err := ln.AcceptTCP()
+	assert.NilError(t, err)
+	return ours(t, conn)
+}
+
+// listenUDP binds a socket on a host; network is udp4, udp6 or udp.
+func listenUDP(t *testing.T, on *lab.Host, network, addr string) *net.UDPConn {
+	t.Helper()
+	var conn net.PacketConn
+	var err error
+	on.Do(func() { conn, err = net.ListenPacket(network, addr) })
+	assert.NilError(t, err)
+	return ours(t, conn.(*net.UDPConn))
+}
+
+func ours[C interface {
+	Close() error
+	SetDeadline(time.Time) error
+}](t *testing.T, conn C) C {
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	return conn
+}
