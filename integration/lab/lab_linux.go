@@ -181,3 +181,16 @@ func (h *Host) plug(addr string) error {
 	}
 	return h.net.LinkSetUp(link)
 }
+
+// Unplug takes the host's eth0 down, as if the cable were pulled: nobody at the
+// other end is told. Packets that others send to it are lost.
+func (h *Host) Unplug(t testing.TB) {
+	t.Helper()
+	link, err := h.net.LinkByName("eth0")
+	if err == nil {
+		err = h.net.LinkSetDown(link)
+	}
+	if err != nil {
+		t.Fatalf("unplug %s: %v", h.Name, err)
+	}
+}

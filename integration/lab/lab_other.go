@@ -35,3 +35,9 @@ func Link(t testing.TB, a *Host, aAddr string, b *Host, bAddr string) {
 	t.Helper()
 	Require(t, "namespaces", false)
 }
+
+// Unplug skips the test.
+func (h *Host) Unplug(t testing.TB) {
+	t.Helper()
+	Require(t, "namespaces", false)
+}

@@ -1,0 +1,60 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+	"gotest.tools/v3/assert"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
+)
+
+// socketsOf returns duplicates of a program's sockets, in the order of its
+// descriptors, so that a test can ask the kernel about them (getsockopt(2),
+// ioctl(2)) rather than believe the program. They are closed when the test
+// ends, but while they are open the program's own close has no effect on the
+// wire: close them sooner where that matters.
+func socketsOf(t *testing.T, p *harness.Program) (fds []int) {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", p.Pid())
+	entries, err := os.ReadDir(dir)
+	assert.NilError(t, err)
+	pidfd, err := unix.PidfdOpen(p.Pid(), 0)
+	assert.NilError(t, err)
+	defer unix.Close(pidfd)
+	for _, entry := range entries {
+		target, err := os.Readlink(dir + "/" + entry.Name())
+		if err != nil || !strings.HasPrefix(target, "socket:") {
+			continue
+		}
+		theirs, err := strconv.Atoi(entry.Name())
+		assert.NilError(t, err)
+		fd, err := unix.PidfdGetfd(pidfd, theirs, 0)
+		assert.NilError(t, err)
+		t.Cleanup(func() { unix.Close(fd) })
+		fds = append(fds, fd)
+	}
+	return fds
+}
+
+// What the server says of its socket is what the kernel has.
+func TestMulticastServerOptions(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "multicast/server", "-ttl", "7", "-loopback=false", "-interval", "1h")
+	sending(server, notesGroup, "lo", 7, "off")
+	server.Line(`sent .*`)
+	fds := socketsOf(t, server)
+	assert.Equal(t, len(fds), 1)
+	for option, want := range map[int]int{unix.IP_MULTICAST_TTL: 7, unix.IP_MULTICAST_LOOP: 0} {
+		got, err := unix.GetsockoptInt(fds[0], unix.IPPROTO_IP, option)
+		assert.NilError(t, err)
+		assert.Equal(t, got, want)
+	}
+	server.Stop()
+}
