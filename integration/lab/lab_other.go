@@ -41,3 +41,6 @@ func (h *Host) Unplug(t testing.TB) {
 	t.Helper()
 	Require(t, "namespaces", false)
 }
+
+// Outside returns nothing: there is no inside.
+func Outside() []string { return nil }
