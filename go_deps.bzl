@@ -1,8 +1,9 @@
+"""What go.mod requires, for WORKSPACE mode. Generated: see CONTRIBUTING.md."""
+
 load("@bazel_gazelle//:deps.bzl", "go_repository")
 
-"""Generated from go.mod for WORKSPACE mode: bazelw run //:gazelle -- update-repos, see CONTRIBUTING.md."""
-
 def go_dependencies():
+    """Declares a repository for each Go module."""
     go_repository(
         name = "com_github_google_go_cmp",
         importpath = "github.com/google/go-cmp",

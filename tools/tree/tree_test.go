@@ -1,0 +1,164 @@
+// Package tree checks the source tree itself, not what is built from it: pages
+// and inventory, formatting, generated files, and versions that stand in more
+// than one place.
+package tree
+
+import (
+	"bytes"
+	"go/format"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"example.com/sockets/tools/pages"
+)
+
+// top is the project's top folder. Under Bazel the test runs in a tree of links
+// to what it declares; it follows one of them, and so is not sandboxed.
+func top(t *testing.T) string {
+	t.Helper()
+	if module := os.Getenv("TREE_MODULE"); module != "" {
+		real, err := filepath.EvalSymlinks(filepath.Join(os.Getenv("TEST_SRCDIR"), module))
+		assert.NilError(t, err)
+		return filepath.Dir(real)
+	}
+	dir, err := filepath.Abs("../..")
+	assert.NilError(t, err)
+	return dir
+}
+
+// tool runs gazelle or buildifier: the one that Bazel built, or go tool's.
+func tool(t *testing.T, name string, args ...string) {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"tool", name}, args...)...)
+	if path := os.Getenv("TREE_" + strings.ToUpper(name)); path != "" {
+		cmd = exec.Command(filepath.Join(os.Getenv("TEST_SRCDIR"), path), args...)
+	}
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%s: %v\n%s", name, err, out)
+	}
+}
+
+// Every section has its alias, its proof, and its place on up-to-date pages.
+func TestInventory(t *testing.T) {
+	amiss, err := pages.Inventory(os.DirFS(top(t)))
+	assert.NilError(t, err)
+	for _, line := range amiss {
+		t.Error(line)
+	}
+}
+
+func TestGofmt(t *testing.T) {
+	walk(t, func(name string, data []byte) {
+		if filepath.Ext(name) != ".go" {
+			return
+		}
+		formatted, err := format.Source(data)
+		assert.NilError(t, err, name)
+		if !bytes.Equal(formatted, data) {
+			t.Errorf("%s: run gofmt -w on it", name)
+		}
+	})
+}
+
+// If this fails, run: bazel run //:gazelle
+func TestGazelle(t *testing.T) {
+	tool(t, "gazelle", "-repo_root="+top(t), "-mode=diff", top(t))
+}
+
+// If this fails, run: bazel run //tools:buildifier
+func TestBuildifier(t *testing.T) {
+	args := []string{"-mode=check", "-lint=warn"}
+	walk(t, func(name string, _ []byte) {
+		switch filepath.Base(name) {
+		case "BUILD.bazel", "MODULE.bazel", "WORKSPACE":
+		default:
+			if filepath.Ext(name) != ".bzl" {
+				return
+			}
+		}
+		args = append(args, filepath.Join(top(t), name))
+	})
+	tool(t, "buildifier", args...)
+}
+
+// What is pinned in more than one place is the same in all of them.
+func TestVersions(t *testing.T) {
+	find := func(name, pattern string) string {
+		t.Helper()
+		data, err := os.ReadFile(filepath.Join(top(t), name))
+		assert.NilError(t, err)
+		m := regexp.MustCompile(pattern).FindSubmatch(data)
+		assert.Assert(t, m != nil, "%s has nothing like %s", name, pattern)
+		return string(m[1])
+	}
+	for _, pin := range []struct {
+		what  string
+		where [][2]string
+	}{
+		{"rules_go", [][2]string{
+			{"MODULE.bazel", `name = "rules_go", version = "([^"]+)"`},
+			{"WORKSPACE", `rules_go-v([0-9.]+)\.zip"`},
+			{"tools/go.mod", `bazelbuild/rules_go v(\S+)`},
+		}},
+		{"gazelle", [][2]string{
+			{"MODULE.bazel", `name = "gazelle", version = "([^"]+)"`},
+			{"WORKSPACE", `bazel-gazelle-v([0-9.]+)\.tar`},
+			{"tools/go.mod", `bazelbuild/bazel-gazelle v(\S+)`},
+		}},
+		{"the Go SDK", [][2]string{
+			{"MODULE.bazel", `download\(version = "([^"]+)"`},
+			{"tools/go_version/version.bzl", `GO_VERSION = "([^"]+)"`},
+		}},
+		{"the go directive", [][2]string{
+			{"go.mod", `(?m)^go (\S+)`},
+			{"tools/go.mod", `(?m)^go (\S+)`},
+		}},
+		{"buildtools", [][2]string{
+			{"MODULE.bazel", `path = "github.com/bazelbuild/buildtools",\n *sum = "[^"]+",\n *version = "([^"]+)"`},
+			{"tools/go.mod", `bazelbuild/buildtools (\S+)`},
+		}},
+	} {
+		for _, other := range pin.where[1:] {
+			first := pin.where[0]
+			a, b := find(first[0], first[1]), find(other[0], other[1])
+			if a != b {
+				t.Errorf("%s is %s in %s and %s in %s", pin.what, a, first[0], b, other[0])
+			}
+		}
+	}
+
+	// go_deps.bzl has every requirement of go.mod, with its version.
+	mod, err := os.ReadFile(filepath.Join(top(t), "go.mod"))
+	assert.NilError(t, err)
+	for _, m := range regexp.MustCompile(`(?m)^\s*(?:require )?(\S+\.\S+) (v\S+)`).FindAllStringSubmatch(string(mod), -1) {
+		got := find("go_deps.bzl", `importpath = "`+regexp.QuoteMeta(m[1])+`",\n *sum = "[^"]+",\n *version = "([^"]+)"`)
+		if got != m[2] {
+			t.Errorf("%s is %s in go.mod and %s in go_deps.bzl: see CONTRIBUTING.md", m[1], m[2], got)
+		}
+	}
+}
+
+func walk(t *testing.T, each func(name string, data []byte)) {
+	t.Helper()
+	tree := os.DirFS(top(t))
+	assert.NilError(t, fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && entry.Name() == ".git":
+			return fs.SkipDir
+		case !entry.Type().IsRegular(): // bazel-bin and the like are links
+			return nil
+		}
+		data, err := fs.ReadFile(tree, name)
+		each(name, data)
+		return err
+	}))
+}
