@@ -73,10 +73,11 @@ func Outside() []string { return strings.Split(os.Getenv(inside), ",") }
 // Host is a machine of its own: a network namespace with lo up, and a thread
 // that lives in it for as long as the test does.
 type Host struct {
-	Name string
-	jobs chan func()
-	net  *netlink.Handle
-	ns   netns.NsHandle
+	Name  string
+	jobs  chan func()
+	net   *netlink.Handle
+	ns    netns.NsHandle
+	cards int
 }
 
 // NewHost makes a host that ends with the test, and everything on it.
@@ -117,6 +118,12 @@ func (h *Host) make() (err error) {
 	if h.net, err = netlink.NewHandleAt(h.ns); err != nil {
 		return err
 	}
+	// An IPv6 address is usable at once, and nobody asks for a router.
+	for _, name := range []string{"accept_dad", "router_solicitations"} {
+		if err := sysctl("ipv6/conf/default/"+name, "0"); err != nil {
+			return err
+		}
+	}
 	lo, err := h.net.LinkByName("lo")
 	if err != nil {
 		return err
@@ -147,50 +154,147 @@ func (h *Host) Start(cmd *exec.Cmd) (err error) {
 	return err
 }
 
-// Link joins two hosts by a cable: each gets an interface eth0 with the given
-// address, as in 10.0.0.1/24, or with none if that is empty.
-func Link(t testing.TB, a *Host, aAddr string, b *Host, bAddr string) {
+// Link joins two hosts by a cable: each gets its next interface, eth0, eth1 and
+// so on, with the given addresses, as in "10.0.0.1/24 fd00::1/64", or none.
+func Link(t testing.TB, a *Host, aAddrs string, b *Host, bAddrs string) {
 	t.Helper()
 	Require(t, "namespaces", Isolated())
-	err := a.net.LinkAdd(&netlink.Veth{
-		LinkAttrs:     netlink.LinkAttrs{Name: "eth0"},
-		PeerName:      "eth0",
-		PeerNamespace: netlink.NsFd(int(b.ns)),
-	})
-	if err == nil {
-		err = errors.Join(a.plug(aAddr), b.plug(bAddr))
-	}
-	if err != nil {
+	if err := link(a, aAddrs, b, bAddrs); err != nil {
 		t.Fatalf("link %s and %s: %v", a.Name, b.Name, err)
 	}
 }
 
-func (h *Host) plug(addr string) error {
-	link, err := h.net.LinkByName("eth0")
+func link(a *Host, aAddrs string, b *Host, bAddrs string) error {
+	aName, bName := a.card(), b.card()
+	if err := a.net.LinkAdd(&netlink.Veth{
+		LinkAttrs:     netlink.LinkAttrs{Name: aName},
+		PeerName:      bName,
+		PeerNamespace: netlink.NsFd(int(b.ns)),
+	}); err != nil {
+		return err
+	}
+	return errors.Join(a.configure(aName, aAddrs), b.configure(bName, bAddrs))
+}
+
+// card names the host's next interface.
+func (h *Host) card() string {
+	h.cards++
+	return fmt.Sprintf("eth%d", h.cards-1)
+}
+
+func (h *Host) configure(ifname, addrs string) error {
+	card, err := h.net.LinkByName(ifname)
 	if err != nil {
 		return err
 	}
-	if addr != "" {
-		a, err := netlink.ParseAddr(addr)
+	// One packet on the wire is one segment, not a bundle for a card to cut.
+	if err := h.net.LinkSetGSOMaxSegs(card, 1); err != nil {
+		return err
+	}
+	for _, text := range strings.Fields(addrs) {
+		addr, err := netlink.ParseAddr(text)
 		if err != nil {
 			return err
 		}
-		if err := h.net.AddrAdd(link, a); err != nil {
+		if addr.IP.To4() == nil {
+			addr.Flags = unix.IFA_F_NODAD // usable at once
+		}
+		if err := h.net.AddrAdd(card, addr); err != nil {
 			return err
 		}
 	}
-	return h.net.LinkSetUp(link)
+	return h.net.LinkSetUp(card)
 }
 
-// Unplug takes the host's eth0 down, as if the cable were pulled: nobody at the
-// other end is told. Packets that others send to it are lost.
-func (h *Host) Unplug(t testing.TB) {
+// Segment is a link that any number of hosts share, as on a switch.
+type Segment struct{ bridge *Host }
+
+// NewSegment makes a segment with nobody on it.
+func NewSegment(t testing.TB, name string) *Segment {
 	t.Helper()
-	link, err := h.net.LinkByName("eth0")
+	Require(t, "namespaces", Isolated())
+	s := &Segment{NewHost(t, name)}
+	floods := false // no guessing who wants which group
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}, MulticastSnooping: &floods}
+	if err := errors.Join(s.bridge.net.LinkAdd(bridge), s.bridge.net.LinkSetUp(bridge)); err != nil {
+		t.Fatalf("make segment %s: %v", name, err)
+	}
+	return s
+}
+
+// Join gives the host its next interface, on the segment, with the addresses.
+func (s *Segment) Join(t testing.TB, h *Host, addrs string) {
+	t.Helper()
+	err := link(h, addrs, s.bridge, "")
 	if err == nil {
-		err = h.net.LinkSetDown(link)
+		var port, bridge netlink.Link
+		port, err = s.bridge.net.LinkByName(fmt.Sprintf("eth%d", s.bridge.cards-1))
+		if err == nil {
+			bridge, err = s.bridge.net.LinkByName("br0")
+		}
+		if err == nil {
+			err = s.bridge.net.LinkSetMaster(port, bridge)
+		}
 	}
 	if err != nil {
-		t.Fatalf("unplug %s: %v", h.Name, err)
+		t.Fatalf("join %s to %s: %v", h.Name, s.bridge.Name, err)
+	}
+}
+
+// Route sends what is for a network, as in "10.0.2.0/24", by way of a router.
+func (h *Host) Route(t testing.TB, network, via string) {
+	t.Helper()
+	_, dst, err := net.ParseCIDR(network)
+	if err == nil {
+		err = h.net.RouteAdd(&netlink.Route{Dst: dst, Gw: net.ParseIP(via)})
+	}
+	if err != nil {
+		t.Fatalf("route %s on %s: %v", network, h.Name, err)
+	}
+}
+
+// Forward makes the host a router of unicast, IPv4 and IPv6 (ip_forward and
+// forwarding in the kernel's ip-sysctl.rst).
+func (h *Host) Forward(t testing.TB) {
+	t.Helper()
+	var err error
+	h.Do(func() { err = errors.Join(sysctl("ipv4/ip_forward", "1"), sysctl("ipv6/conf/all/forwarding", "1")) })
+	if err != nil {
+		t.Fatalf("make %s a router: %v", h.Name, err)
+	}
+}
+
+// sysctl sets a value of the namespace that the calling thread is in.
+func sysctl(name, value string) error {
+	return os.WriteFile("/proc/sys/net/"+name, []byte(value), 0)
+}
+
+// Unplug takes an interface down, as if the cable were pulled: nobody at the
+// other end is told, and what is sent either way is lost. Plug undoes it.
+func (h *Host) Unplug(t testing.TB, ifname string) {
+	t.Helper()
+	h.change(t, ifname, h.net.LinkSetDown)
+}
+
+// Plug puts an interface up again. The routes over it have to be made anew.
+func (h *Host) Plug(t testing.TB, ifname string) {
+	t.Helper()
+	h.change(t, ifname, h.net.LinkSetUp)
+}
+
+// SetMTU sets the largest packet that the interface sends, in bytes.
+func (h *Host) SetMTU(t testing.TB, ifname string, mtu int) {
+	t.Helper()
+	h.change(t, ifname, func(card netlink.Link) error { return h.net.LinkSetMTU(card, mtu) })
+}
+
+func (h *Host) change(t testing.TB, ifname string, how func(netlink.Link) error) {
+	t.Helper()
+	card, err := h.net.LinkByName(ifname)
+	if err == nil {
+		err = how(card)
+	}
+	if err != nil {
+		t.Fatalf("change %s of %s: %v", ifname, h.Name, err)
 	}
 }
