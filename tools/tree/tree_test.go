@@ -122,6 +122,7 @@ func TestVersions(t *testing.T) {
 		}},
 		{"buildtools", [][2]string{
 			{"MODULE.bazel", `path = "github.com/bazelbuild/buildtools",\n *sum = "[^"]+",\n *version = "([^"]+)"`},
+			{"WORKSPACE", `importpath = "github.com/bazelbuild/buildtools",\n *sum = "[^"]+",\n *version = "([^"]+)"`},
 			{"tools/go.mod", `bazelbuild/buildtools (\S+)`},
 		}},
 	} {
