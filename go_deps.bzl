@@ -11,6 +11,12 @@ def go_dependencies():
         version = "v0.7.0",
     )
     go_repository(
+        name = "com_github_gopacket_gopacket",
+        importpath = "github.com/gopacket/gopacket",
+        sum = "h1:9MaMKsjcFCnUVPI9CHp/ZDhu1SSV+rs0THQ2ztRAqmE=",
+        version = "v1.7.7",
+    )
+    go_repository(
         name = "com_github_vishvananda_netlink",
         importpath = "github.com/vishvananda/netlink",
         sum = "h1:3AEMt62VKqz90r0tmNhog0r/PpWKmrEShJU0wJW6bV0=",

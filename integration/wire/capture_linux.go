@@ -1,0 +1,146 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/afpacket"
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
+
+	"example.com/sockets/integration/lab"
+)
+
+// Capture is all that has crossed one interface since it began.
+type Capture struct {
+	t    testing.TB
+	ring *afpacket.TPacket
+	card int // index of the interface
+	end  chan struct{}
+	done chan struct{}
+
+	mu      sync.Mutex
+	packets []gopacket.Packet
+	more    chan struct{} // closed when a packet is added
+}
+
+// Start captures an interface of a host (packet(7)) until the test ends. The
+// packets then go to a pcap file in the test's outputs.
+func Start(t testing.TB, on *lab.Host, ifname string) *Capture {
+	t.Helper()
+	lab.Require(t, "namespaces", lab.Isolated())
+	c := &Capture{t: t, end: make(chan struct{}), done: make(chan struct{}), more: make(chan struct{})}
+	var err error
+	on.Do(func() {
+		var card *net.Interface
+		if card, err = net.InterfaceByName(ifname); err != nil {
+			return
+		}
+		c.card = card.Index
+		// Version 2 hands over each packet at once; 8 MB hold 4096 of them.
+		c.ring, err = afpacket.NewTPacket(afpacket.OptInterface(ifname), afpacket.TPacketVersion2,
+			afpacket.OptFrameSize(2048), afpacket.OptBlockSize(1<<18), afpacket.OptNumBlocks(32),
+			afpacket.OptPollTimeout(10*time.Millisecond))
+	})
+	if err != nil {
+		t.Fatalf("capture %s of %s: %v", ifname, on.Name, err)
+	}
+	go c.read()
+	t.Cleanup(func() {
+		close(c.end)
+		<-c.done
+		if stats, _, err := c.ring.SocketStats(); err == nil && stats.Drops() > 0 {
+			t.Errorf("the capture of %s of %s has lost %d packets", ifname, on.Name, stats.Drops())
+		}
+		c.ring.Close()
+		c.save(fmt.Sprintf("%s.%s.%s.pcap", strings.ReplaceAll(t.Name(), "/", "_"), on.Name, ifname))
+	})
+	return c
+}
+
+func (c *Capture) read() {
+	defer close(c.done)
+	for {
+		data, info, err := c.ring.ReadPacketData()
+		if errors.Is(err, afpacket.ErrTimeout) {
+			select {
+			case <-c.end:
+				return
+			default:
+				continue
+			}
+		} else if err != nil {
+			c.t.Errorf("capture: %v", err)
+			return
+		}
+		if info.InterfaceIndex != c.card {
+			continue // it came before the socket was bound to the card
+		}
+		packet := gopacket.NewPacket(data, layers.LayerTypeEthernet, gopacket.Default)
+		packet.Metadata().CaptureInfo = info
+		c.mu.Lock()
+		c.packets = append(c.packets, packet)
+		close(c.more)
+		c.more = make(chan struct{})
+		c.mu.Unlock()
+	}
+}
+
+// Packets returns what has been captured so far.
+func (c *Capture) Packets() []gopacket.Packet {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]gopacket.Packet(nil), c.packets...)
+}
+
+// Await waits until what has been captured, as events, satisfies enough.
+func (c *Capture) Await(what string, enough func([]Event) bool) []Event {
+	c.t.Helper()
+	deadline := time.After(30 * time.Second)
+	for {
+		c.mu.Lock()
+		more := c.more
+		c.mu.Unlock()
+		events := Events(c.Packets())
+		if enough(events) {
+			return events
+		}
+		select {
+		case <-more:
+		case <-deadline:
+			c.t.Fatalf("%s did not cross the wire in time; the last that did:\n%v", what, events[max(0, len(events)-30):])
+		}
+	}
+}
+
+func (c *Capture) save(name string) {
+	dir := os.Getenv("TEST_UNDECLARED_OUTPUTS_DIR")
+	if dir == "" {
+		return
+	}
+	f, err := os.Create(filepath.Join(dir, name))
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	defer f.Close()
+	w := pcapgo.NewWriter(f)
+	if err := w.WriteFileHeader(262144, layers.LinkTypeEthernet); err != nil {
+		c.t.Error(err)
+		return
+	}
+	for _, packet := range c.packets {
+		if err := w.WritePacket(packet.Metadata().CaptureInfo, packet.Data()); err != nil {
+			c.t.Error(err)
+			return
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package wire
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/ipv4"
+	"gotest.tools/v3/assert"
+
+	"example.com/sockets/integration/lab"
+)
+
+func TestMain(m *testing.M) {
+	if code, done := lab.Enter(); done {
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
+}
+
+// cable is two hosts, and all that crosses the cable between them.
+func cable(t *testing.T) (a, b *lab.Host, c *Capture) {
+	t.Helper()
+	a, b = lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	lab.Link(t, a, "10.0.0.1/24 fd00::1/64", b, "10.0.0.2/24 fd00::2/64")
+	return a, b, Start(t, a, "eth0")
+}
+
+// pair is a connection from a to b.
+func pair(t *testing.T, a, b *lab.Host, addr string) (client, server *net.TCPConn) {
+	t.Helper()
+	var err error
+	var ln net.Listener
+	b.Do(func() { ln, err = net.Listen("tcp", addr) })
+	assert.NilError(t, err)
+	defer ln.Close()
+	var conn net.Conn
+	a.Do(func() { conn, err = net.Dial("tcp", addr) })
+	assert.NilError(t, err)
+	client = conn.(*net.TCPConn)
+	conn, err = ln.Accept()
+	assert.NilError(t, err)
+	server = conn.(*net.TCPConn)
+	t.Cleanup(func() { client.Close(); server.Close() })
+	return client, server
+}
+
+// brief shows events as "a: SYN", one a line; the first sender is a.
+func brief(events []Event) string {
+	var b strings.Builder
+	for _, e := range events {
+		who := "b"
+		if e.From == events[0].From {
+			who = "a"
+		}
+		fmt.Fprintf(&b, "%s: %s\n", who, e.label())
+	}
+	return b.String()
+}
+
+func last(kind Kind, n int) func([]Event) bool {
+	return func(events []Event) bool { return len(Only(events, kind)) == n }
+}
+
+func TestHalfClose(t *testing.T) {
+	for _, addr := range []string{"10.0.0.2:8080", "[fd00::2]:8080"} {
+		a, b, c := cable(t)
+		client, server := pair(t, a, b, addr)
+		fmt.Fprint(client, "hello")
+		client.CloseWrite()
+		io.Copy(io.Discard, server)
+		fmt.Fprint(server, "olleh!")
+		server.Close()
+		io.Copy(io.Discard, client)
+		assert.Equal(t, brief(c.Await("both FINs", last(FIN, 2))), `a: SYN
+b: SYN, ACK
+a: ACK
+a: 5 bytes, seq 1
+a: FIN, seq 6
+b: 6 bytes, seq 1
+b: FIN, seq 7
+`)
+	}
+}
+
+func TestReset(t *testing.T) {
+	a, b, c := cable(t)
+	client, server := pair(t, a, b, "10.0.0.2:8080")
+	client.SetLinger(0)
+	client.Close()
+	io.Copy(io.Discard, server)
+	assert.Equal(t, brief(c.Await("RST", last(RST, 1))), "a: SYN\nb: SYN, ACK\na: ACK\na: RST\n")
+
+	var err error
+	a.Do(func() { _, err = net.Dial("tcp", "10.0.0.2:9") })
+	assert.ErrorContains(t, err, "refused")
+	assert.Equal(t, brief(c.Await("RST", last(RST, 2))[4:]), "a: SYN\nb: RST\n")
+}
+
+// The sender stalls when the receiver's window is shut, asks again and again
+// whether it has opened, and goes on when it has.
+func TestWindow(t *testing.T) {
+	a, b, c := cable(t)
+	client, server := pair(t, a, b, "10.0.0.2:8080")
+	const size = 500_000 // more than the buffers of both have room for
+	client.SetWriteBuffer(4096)
+	go func() {
+		client.Write(make([]byte, size))
+		client.CloseWrite()
+	}()
+	c.Await("a probe", last(Probe, 1))
+	n, err := io.Copy(io.Discard, server)
+	assert.NilError(t, err)
+	assert.Equal(t, n, int64(size))
+	server.Close()
+	events := Merge(Only(c.Await("both FINs", last(FIN, 2)), Closed, Probe, Open, Data))
+	seen, bytes := "", 0
+	for _, e := range events {
+		bytes += e.Bytes
+		if !strings.Contains(seen, string(e.Kind)) {
+			seen += string(e.Kind) + "\n"
+		}
+	}
+	assert.Equal(t, seen, "data\nwindow closed\nprobe\nwindow open\n")
+	assert.Equal(t, bytes, size)
+}
+
+func TestKeepAlive(t *testing.T) {
+	a, b, c := cable(t)
+	client, _ := pair(t, a, b, "10.0.0.2:8080")
+	assert.NilError(t, client.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 1e9, Interval: 1e9, Count: 2}))
+	c.Await("a probe", last(Probe, 1))
+	events := c.Await("its answer", last(ACK, 2))
+	assert.Equal(t, brief(events), "a: SYN\nb: SYN, ACK\na: ACK\na: probe\nb: ACK\n")
+}
+
+func TestDatagrams(t *testing.T) {
+	a, b, c := cable(t)
+	var err error
+	var in net.PacketConn
+	b.Do(func() { in, err = net.ListenPacket("udp4", "10.0.0.2:8080") })
+	assert.NilError(t, err)
+	defer in.Close()
+	var out net.Conn
+	a.Do(func() { out, err = net.Dial("udp4", "10.0.0.2:8080") })
+	assert.NilError(t, err)
+	defer out.Close()
+	fmt.Fprint(out, "x")
+	out.Write(make([]byte, 3000)) // and 8 of UDP's header: 1480 + 1480 + 48
+	a.Do(func() {
+		closed, e := net.Dial("udp4", "10.0.0.2:9")
+		err = e
+		closed.Write(nil)
+		closed.Close()
+	})
+	assert.NilError(t, err)
+	assert.Equal(t, brief(c.Await("ICMP", last(ICMP, 1))), `a: 1 byte
+b: fragment, bytes 0 to 1479
+b: fragment, bytes 1480 to 2959
+b: fragment, bytes 2960 to 3007
+b: 0 bytes
+b: ICMP DestinationUnreachable(Port)
+`)
+}
+
+func TestMembership(t *testing.T) {
+	a, _, c := cable(t)
+	var err error
+	var raw net.PacketConn
+	a.Do(func() { raw, err = net.ListenPacket("udp4", "0.0.0.0:0") })
+	assert.NilError(t, err)
+	defer raw.Close()
+	p := ipv4.NewPacketConn(raw)
+	group := &net.UDPAddr{IP: net.IPv4(239, 1, 2, 3), Port: 8080}
+	a.Do(func() {
+		var card *net.Interface
+		if card, err = net.InterfaceByName("eth0"); err != nil {
+			return
+		}
+		if err = p.SetMulticastInterface(card); err == nil {
+			err = p.JoinGroup(card, group)
+		}
+	})
+	assert.NilError(t, err)
+	c.Await("the join", last(IGMPJoin, 1))
+	_, err = p.WriteTo([]byte("hello"), nil, group)
+	assert.NilError(t, err)
+	a.Do(func() {
+		if card, e := net.InterfaceByName("eth0"); e == nil {
+			err = p.LeaveGroup(card, group)
+		}
+	})
+	assert.NilError(t, err)
+	events := c.Await("the leave", func(events []Event) bool { return len(Only(events, IGMPLeave)) > 0 })
+	assert.Equal(t, Only(events, IGMPJoin)[0].label(), "IGMP join 239.1.2.3")
+	assert.Equal(t, Only(events, IGMPLeave)[0].label(), "IGMP leave 239.1.2.3")
+	assert.Equal(t, Only(events, UDP)[0].label(), "5 bytes to 239.1.2.3, TTL 1")
+}
