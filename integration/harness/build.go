@@ -1,11 +1,11 @@
 package harness
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -26,7 +26,7 @@ var buildFlags []string
 // Main runs the tests of a suite, inside a lab and with every section built:
 //
 //	func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
-func Main(m *testing.M) int {
+func Main(m interface{ Run() int }) int {
 	if os.Getenv(programs) == "" && os.Getenv(bazelPrograms) == "" {
 		dir, err := build()
 		if dir != "" {
@@ -44,16 +44,28 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
-// root is the project's top folder, as seen from a package of the suite.
-const root = ".."
+// top returns the project's top folder: the nearest that has a go.mod.
+func top() (string, error) {
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, e := os.Stat(filepath.Join(dir, "go.mod")); e == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("not inside the project: no go.mod here or above")
+		}
+		dir = filepath.Dir(dir)
+	}
+	return "", err
+}
 
-// Sections returns every section as CHAPTER/SECTION, sorted.
-func Sections() ([]string, error) {
+// sections returns every section in the tree as CHAPTER/SECTION, sorted.
+func sections(root string) ([]string, error) {
 	mains, err := filepath.Glob(filepath.Join(root, "*", "*", "main.go"))
 	var sections []string
 	for _, main := range mains {
 		section, _ := filepath.Rel(root, filepath.Dir(main))
-		if !strings.HasPrefix(section, "tools") {
+		if !strings.HasPrefix(section, "tools") && !strings.HasPrefix(section, "integration") {
 			sections = append(sections, filepath.ToSlash(section))
 		}
 	}
@@ -64,7 +76,11 @@ func Sections() ([]string, error) {
 // build builds all sections, with one call of the go command a chapter: two
 // mains of one name would overwrite each other.
 func build() (dir string, err error) {
-	sections, err := Sections()
+	root, err := top()
+	if err != nil {
+		return "", err
+	}
+	sections, err := sections(root)
 	if err != nil {
 		return "", err
 	}
@@ -87,26 +103,49 @@ func build() (dir string, err error) {
 	return dir, nil
 }
 
+// runfiles returns the folder of what Bazel built: for a test it is in the
+// environment, for a program beside it.
+func runfiles() string {
+	for _, name := range []string{"TEST_SRCDIR", "RUNFILES_DIR"} {
+		if dir := os.Getenv(name); dir != "" {
+			return dir
+		}
+	}
+	self, _ := os.Executable()
+	return self + ".runfiles"
+}
+
+// Built returns every section that has been built, as CHAPTER/SECTION, and the
+// path of its program.
+func Built() map[string]string {
+	built := map[string]string{}
+	for _, entry := range strings.Fields(os.Getenv(bazelPrograms)) {
+		name, path, _ := strings.Cut(entry, "=")
+		built[name] = filepath.Join(runfiles(), path)
+	}
+	if dir := os.Getenv(programs); dir != "" {
+		paths, _ := filepath.Glob(filepath.Join(dir, "*", "*"))
+		for _, path := range paths {
+			name, _ := filepath.Rel(dir, path)
+			built[strings.TrimSuffix(filepath.ToSlash(name), ".exe")] = path
+		}
+	}
+	return built
+}
+
 // binary returns the path of a section's program.
 func binary(t testing.TB, section string) string {
 	t.Helper()
-	for _, entry := range strings.Fields(os.Getenv(bazelPrograms)) {
-		if name, path, _ := strings.Cut(entry, "="); name == section {
-			return filepath.Join(os.Getenv("TEST_SRCDIR"), path)
-		}
-	}
-	dir := os.Getenv(programs)
-	if dir == "" {
-		t.Fatalf("%s is not in the data of this test's target", section)
+	path, ok := Built()[section]
+	if !ok {
+		t.Fatalf("%s has not been built: is it in the data of this test's target?", section)
 	}
 	// The go command reuses a test's result until a file it opened changes.
-	sources, _ := filepath.Glob(filepath.Join(root, section, "*.go"))
-	for _, source := range sources {
-		os.ReadFile(source)
-	}
-	path := filepath.Join(dir, section)
-	if runtime.GOOS == "windows" {
-		path += ".exe"
+	if root, err := top(); err == nil {
+		sources, _ := filepath.Glob(filepath.Join(root, section, "*.go"))
+		for _, source := range sources {
+			os.ReadFile(source)
+		}
 	}
 	return path
 }

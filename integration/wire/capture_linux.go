@@ -24,7 +24,8 @@ type Capture struct {
 	t    testing.TB
 	ring *afpacket.TPacket
 	card int // index of the interface
-	end  chan struct{}
+	once sync.Once
+	end  chan struct{} // closed to end it
 	done chan struct{}
 
 	mu      sync.Mutex
@@ -55,13 +56,17 @@ func Start(t testing.TB, on *lab.Host, ifname string) *Capture {
 	}
 	go c.read()
 	t.Cleanup(func() {
-		close(c.end)
-		<-c.done
+		c.stop()
 		if stats, _, err := c.ring.SocketStats(); err == nil && stats.Drops() > 0 {
 			t.Errorf("the capture of %s of %s has lost %d packets", ifname, on.Name, stats.Drops())
 		}
 		c.ring.Close()
-		c.save(fmt.Sprintf("%s.%s.%s.pcap", strings.ReplaceAll(t.Name(), "/", "_"), on.Name, ifname))
+		if dir := os.Getenv("TEST_UNDECLARED_OUTPUTS_DIR"); dir != "" {
+			name := fmt.Sprintf("%s.%s.%s.pcap", strings.ReplaceAll(t.Name(), "/", "_"), on.Name, ifname)
+			if err := c.Save(filepath.Join(dir, name)); err != nil {
+				t.Error(err)
+			}
+		}
 	})
 	return c
 }
@@ -121,26 +126,33 @@ func (c *Capture) Await(what string, enough func([]Event) bool) []Event {
 	}
 }
 
-func (c *Capture) save(name string) {
-	dir := os.Getenv("TEST_UNDECLARED_OUTPUTS_DIR")
-	if dir == "" {
-		return
-	}
-	f, err := os.Create(filepath.Join(dir, name))
+// Settle ends the capture and returns all events.
+func (c *Capture) Settle() []Event {
+	c.stop()
+	return Events(c.Packets())
+}
+
+// stop ends the capture, once what has been captured is here.
+func (c *Capture) stop() {
+	c.once.Do(func() { close(c.end) })
+	<-c.done
+}
+
+// Save writes what has been captured to a file that Wireshark opens.
+func (c *Capture) Save(name string) (err error) {
+	f, err := os.Create(name)
 	if err != nil {
-		c.t.Error(err)
-		return
+		return err
 	}
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	w := pcapgo.NewWriter(f)
 	if err := w.WriteFileHeader(262144, layers.LinkTypeEthernet); err != nil {
-		c.t.Error(err)
-		return
+		return err
 	}
-	for _, packet := range c.packets {
+	for _, packet := range c.Packets() {
 		if err := w.WritePacket(packet.Metadata().CaptureInfo, packet.Data()); err != nil {
-			c.t.Error(err)
-			return
+			return err
 		}
 	}
+	return nil
 }

@@ -46,7 +46,7 @@ type Event struct {
 }
 
 func (e Event) String() string {
-	return fmt.Sprintf("%v > %v %s %d bytes seq %d TTL %d\n", e.From, e.To, e.Kind, e.Bytes, e.Seq, e.TTL)
+	return fmt.Sprintf("%v > %v: %s, TTL %d\n", e.From, e.To, e.Label(), e.TTL)
 }
 
 // Many stands for a number of bytes that differs from run to run.
@@ -70,6 +70,7 @@ type flow struct{ from, to netip.AddrPort }
 // IPv6's neighbour discovery.
 func Events(packets []gopacket.Packet) (events []Event) {
 	streams := map[flow]*stream{}
+	states := map[Event]Kind{} // what a host last said of a group
 	for _, packet := range packets {
 		e := Event{}
 		switch ip := packet.NetworkLayer().(type) {
@@ -115,7 +116,12 @@ func Events(packets []gopacket.Packet) (events []Event) {
 					default:
 						continue
 					}
-					events = append(events, r)
+					// It is said more than once, lest it be lost (RFC 3376, 8.1).
+					of := Event{From: r.From, Group: r.Group}
+					if states[of] != r.Kind {
+						states[of] = r.Kind
+						events = append(events, r)
+					}
 				}
 			}
 		}
@@ -237,31 +243,52 @@ func Only(events []Event, kinds ...Kind) (only []Event) {
 // Party is one line of a diagram: a name, and the address it stands for.
 type Party struct{ Name, Addr string }
 
-// Diagram draws events as a Mermaid sequence diagram. Packets that go to
-// a group or a broadcast address are drawn towards the last party, and so are
-// those of addresses that no party has.
+// Diagram draws the events of one link as a Mermaid sequence diagram. What goes
+// to an address that no party has, a group's or a broadcast address, is drawn
+// towards the last party, or from it to the first.
 func Diagram(events []Event, parties ...Party) string {
+	name := func(a netip.AddrPort, not string) string {
+		for _, p := range parties {
+			if p.Addr == a.Addr().String() {
+				return p.Name
+			}
+		}
+		if last := parties[len(parties)-1].Name; last != not {
+			return last
+		}
+		return parties[0].Name
+	}
+	var names []string
+	for _, p := range parties {
+		names = append(names, p.Name)
+	}
+	var steps []Step
+	for _, e := range events {
+		from := name(e.From, "")
+		steps = append(steps, Step{from, name(e.To, from), e.Label()})
+	}
+	return Draw(steps, names...)
+}
+
+// Step is one arrow of a diagram.
+type Step struct{ From, To, Label string }
+
+// Draw draws arrows between parties, which stand in that order, as a Mermaid
+// sequence diagram.
+func Draw(steps []Step, parties ...string) string {
 	var b strings.Builder
 	b.WriteString("sequenceDiagram\n")
-	ids := map[string]string{}
-	for i, p := range parties {
-		id := string(rune('A' + i))
-		ids[p.Addr] = id
-		fmt.Fprintf(&b, "    participant %s as %s\n", id, p.Name)
+	for _, p := range parties {
+		fmt.Fprintf(&b, "    participant %s\n", p)
 	}
-	id := func(a netip.AddrPort) string {
-		if id, ok := ids[a.Addr().String()]; ok {
-			return id
-		}
-		return ids[parties[len(parties)-1].Addr]
-	}
-	for _, e := range events {
-		fmt.Fprintf(&b, "    %s->>%s: %s\n", id(e.From), id(e.To), e.label())
+	for _, s := range steps {
+		fmt.Fprintf(&b, "    %s->>%s: %s\n", s.From, s.To, s.Label)
 	}
 	return b.String()
 }
 
-func (e Event) label() string {
+// Label is what a diagram says of the event.
+func (e Event) Label() string {
 	switch e.Kind {
 	case Data:
 		if e.Bytes == Many {

@@ -56,7 +56,7 @@ func brief(events []Event) string {
 		if e.From == events[0].From {
 			who = "a"
 		}
-		fmt.Fprintf(&b, "%s: %s\n", who, e.label())
+		fmt.Fprintf(&b, "%s: %s\n", who, e.Label())
 	}
 	return b.String()
 }
@@ -195,7 +195,7 @@ func TestMembership(t *testing.T) {
 	})
 	assert.NilError(t, err)
 	events := c.Await("the leave", func(events []Event) bool { return len(Only(events, IGMPLeave)) > 0 })
-	assert.Equal(t, Only(events, IGMPJoin)[0].label(), "IGMP join 239.1.2.3")
-	assert.Equal(t, Only(events, IGMPLeave)[0].label(), "IGMP leave 239.1.2.3")
-	assert.Equal(t, Only(events, UDP)[0].label(), "5 bytes to 239.1.2.3, TTL 1")
+	assert.Equal(t, Only(events, IGMPJoin)[0].Label(), "IGMP join 239.1.2.3")
+	assert.Equal(t, Only(events, IGMPLeave)[0].Label(), "IGMP leave 239.1.2.3")
+	assert.Equal(t, Only(events, UDP)[0].Label(), "5 bytes to 239.1.2.3, TTL 1")
 }

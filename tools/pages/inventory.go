@@ -59,7 +59,7 @@ func Inventory(tree fs.FS) (amiss []string, err error) {
 			tests = append(tests, m[1])
 		}
 	}
-	suite := read("integration/BUILD.bazel")
+	suite := read("integration/sections.bzl")
 
 	for _, chapter := range Chapters {
 		mains, err := fs.Glob(tree, chapter+"/*/main.go")
@@ -99,7 +99,7 @@ func Inventory(tree fs.FS) (amiss []string, err error) {
 				say("%s/BUILD.bazel has no alias for %s", chapter, section)
 			}
 			if !strings.Contains(suite, fmt.Sprintf("%q,", chapter+"/"+section)) {
-				say("integration/BUILD.bazel does not list %s/%s", chapter, section)
+				say("integration/sections.bzl does not list %s/%s", chapter, section)
 			}
 		}
 	}

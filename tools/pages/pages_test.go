@@ -53,7 +53,7 @@ func TestTestPrefix(t *testing.T) {
 // whole is a tree in which nothing is amiss.
 func whole() fstest.MapFS {
 	tree := fstest.MapFS{
-		"integration/BUILD.bazel":       {Data: []byte("SECTIONS = [\n    \"multicast/ttl\",\n]\n")},
+		"integration/sections.bzl":       {Data: []byte("SECTIONS = [\n    \"multicast/ttl\",\n]\n")},
 		"integration/multicast_test.go": {Data: []byte("func TestMulticastTTLArrives(t *testing.T) {\n")},
 		"multicast/ttl/main.go":         {Data: []byte("package main\n")},
 	}
@@ -80,7 +80,7 @@ func TestInventory(t *testing.T) {
 		want       string
 	}{
 		"no alias":        {"multicast/BUILD.bazel", "", "multicast/BUILD.bazel has no alias for ttl"},
-		"not in suite":    {"integration/BUILD.bazel", "", "integration/BUILD.bazel does not list multicast/ttl"},
+		"not in suite":    {"integration/sections.bzl", "", "integration/sections.bzl does not list multicast/ttl"},
 		"no proof":        {"integration/multicast_test.go", "", "multicast/README.md names TestMulticastTTLArrives, and there is no such test"},
 		"not on the page": {"multicast/README.zh-CN.md", "", "multicast/README.zh-CN.md has no heading with `ttl`"},
 		"stale page":      {"multicast/ttl/main.go", "package other\n", "multicast/README.md is out of date: run bazel run //tools/weave"},
