@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
@@ -35,6 +36,7 @@ const (
 
 // Event is one thing that crossed the wire.
 type Event struct {
+	Time     time.Time
 	Kind     Kind
 	From, To netip.AddrPort // with port 0 where there is none
 	Bytes    int            // of payload; Many where the number is left to chance
@@ -72,7 +74,7 @@ func Events(packets []gopacket.Packet) (events []Event) {
 	streams := map[flow]*stream{}
 	states := map[Event]Kind{} // what a host last said of a group
 	for _, packet := range packets {
-		e := Event{}
+		e := Event{Time: packet.Metadata().Timestamp}
 		switch ip := packet.NetworkLayer().(type) {
 		case *layers.IPv4:
 			e.TTL = ip.TTL
@@ -222,12 +224,22 @@ func Uncounted(events []Event) (uncounted []Event) {
 		if e.Kind == Data {
 			e.Bytes = Many
 		}
-		e.Seq = 0
+		e.Seq, e.Time = 0, time.Time{}
 		if n := len(uncounted); n == 0 || uncounted[n-1] != e {
 			uncounted = append(uncounted, e)
 		}
 	}
 	return uncounted
+}
+
+// Of returns the events between an address and any other, both ways.
+func Of(events []Event, addr netip.AddrPort) (of []Event) {
+	for _, e := range events {
+		if e.From == addr || e.To == addr {
+			of = append(of, e)
+		}
+	}
+	return of
 }
 
 // Only returns the events of some kinds.
@@ -245,7 +257,7 @@ type Party struct{ Name, Addr string }
 
 // Diagram draws the events of one link as a Mermaid sequence diagram. What goes
 // to an address that no party has, a group's or a broadcast address, is drawn
-// towards the last party, or from it to the first.
+// towards the last party, or from it to the first, and says so.
 func Diagram(events []Event, parties ...Party) string {
 	name := func(a netip.AddrPort, not string) string {
 		for _, p := range parties {
@@ -259,13 +271,18 @@ func Diagram(events []Event, parties ...Party) string {
 		return parties[0].Name
 	}
 	var names []string
+	known := map[string]bool{}
 	for _, p := range parties {
 		names = append(names, p.Name)
+		known[p.Addr] = true
 	}
 	var steps []Step
 	for _, e := range events {
-		from := name(e.From, "")
-		steps = append(steps, Step{from, name(e.To, from), e.Label()})
+		from, label := name(e.From, ""), e.Label()
+		if e.Kind == UDP && !known[e.To.Addr().String()] {
+			label += " to " + e.To.Addr().String()
+		}
+		steps = append(steps, Step{from, name(e.To, from), label})
 	}
 	return Draw(steps, names...)
 }
@@ -299,7 +316,7 @@ func (e Event) Label() string {
 		return fmt.Sprintf("FIN, seq %d", e.Seq)
 	case UDP:
 		if e.To.Addr().IsMulticast() {
-			return fmt.Sprintf("%s to %v, TTL %d", count(e.Bytes), e.To.Addr(), e.TTL)
+			return fmt.Sprintf("%s, TTL %d", count(e.Bytes), e.TTL)
 		}
 		return count(e.Bytes)
 	case Fragment:
