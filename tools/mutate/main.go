@@ -1,0 +1,285 @@
+// Mutate proves the proofs: it breaks a section's program one small change at
+// a time, runs the tests, and lists the changes that nobody noticed.
+//
+//	bazel run //tools/mutate -- multicast/server     or    go run ./mutate …
+//
+// It needs the go command, builds everything outside the tree, and changes
+// nothing in it.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/sockets/tools/pages"
+)
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("mutate: ")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "mutate breaks sections, as in multicast/server, and lists what no test noticed.\nWith no section it takes all of them, which is a matter of hours.")
+		flag.PrintDefaults()
+	}
+	list := flag.Bool("list", false, "list the mutants and run nothing")
+	patience := flag.Duration("timeout", time.Minute, "`time` after which a run of the tests counts as red")
+	flag.Parse()
+
+	lab, err := open(*patience)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(lab.dir)
+	sections := flag.Args()
+	if len(sections) == 0 {
+		sections = lab.sections
+	}
+	dead, alive := 0, 0
+	for _, section := range sections {
+		mutants, err := mutants(filepath.Join(lab.top, section, "main.go"))
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, m := range mutants {
+			where := fmt.Sprintf("%s:%d: %s", section, m.line, m.what)
+			if *list {
+				fmt.Println(where)
+				continue
+			}
+			switch killer, err := lab.try(section, m.source); {
+			case errors.Is(err, errBuild):
+			case err != nil:
+				log.Fatal(err)
+			case killer == "":
+				alive++
+				fmt.Printf("ALIVE  %s\n", where)
+			default:
+				dead++
+				fmt.Printf("%s: %s\n", where, killer)
+			}
+		}
+	}
+	if !*list {
+		fmt.Printf("%d noticed, %d not\n", dead, alive)
+	}
+}
+
+// lab is where mutants are built and tried.
+type lab struct {
+	top, dir string
+	sections []string
+	suite    string // the compiled tests
+	patience time.Duration
+}
+
+func open(patience time.Duration) (*lab, error) {
+	dir := os.Getenv("BUILD_WORKSPACE_DIRECTORY") // set by bazel run
+	var err error
+	if dir == "" {
+		if dir, err = os.Getwd(); err != nil {
+			return nil, err
+		}
+		for ; !exists(filepath.Join(dir, "MODULE.bazel")); dir = filepath.Dir(dir) {
+			if dir == filepath.Dir(dir) {
+				return nil, errors.New("not inside the project: no MODULE.bazel here or above")
+			}
+		}
+	}
+	l := &lab{top: dir, patience: patience}
+	if l.dir, err = os.MkdirTemp("", "mutate"); err != nil {
+		return nil, err
+	}
+	l.suite = filepath.Join(l.dir, "suite")
+	if out, err := l.goCommand("test", "-c", "-o", l.suite, "./integration"); err != nil {
+		return nil, fmt.Errorf("build the suite: %w\n%s", err, out)
+	}
+	for _, chapter := range pages.Chapters {
+		mains, err := filepath.Glob(filepath.Join(l.top, chapter, "*", "main.go"))
+		if err != nil {
+			return nil, err
+		}
+		for _, main := range mains {
+			section := chapter + "/" + filepath.Base(filepath.Dir(main))
+			l.sections = append(l.sections, section)
+			if out, err := l.goCommand("build", "-o", filepath.Join(l.dir, "programs", section), "./"+section); err != nil {
+				return nil, fmt.Errorf("build %s: %w\n%s", section, err, out)
+			}
+		}
+	}
+	return l, nil
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
+
+func (l *lab) goCommand(args ...string) ([]byte, error) {
+	cmd := exec.Command("go", args...)
+	cmd.Dir = l.top
+	return cmd.CombinedOutput()
+}
+
+var errBuild = errors.New("does not build")
+
+// try runs the tests with a section whose main.go is source, and returns the
+// first test that fails, or "" if none does. Its own tests come first.
+func (l *lab) try(section string, source []byte) (killer string, err error) {
+	mutant := filepath.Join(l.dir, "main.go")
+	if err := os.WriteFile(mutant, source, 0o644); err != nil {
+		return "", err
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(l.top, section, "main.go"): mutant}})
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(mutant+".json", overlay, 0o644); err != nil {
+		return "", err
+	}
+	program := filepath.Join(l.dir, "programs", section)
+	whole := program + ".whole"
+	if err := os.Rename(program, whole); err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, os.Rename(whole, program)) }()
+	if _, err := l.goCommand("build", "-overlay", mutant+".json", "-o", program, "./"+section); err != nil {
+		return "", errBuild
+	}
+	chapter, name, _ := strings.Cut(section, "/")
+	for _, run := range []string{"^" + pages.TestPrefix(chapter, name), "."} {
+		if killer, err := l.run(run); killer != "" || err != nil {
+			return killer, err
+		}
+	}
+	return "", nil
+}
+
+var failed = regexp.MustCompile(`--- FAIL: (\w+)`)
+
+func (l *lab) run(tests string) (killer string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), l.patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, l.suite, "-test.failfast", "-test.run", tests)
+	cmd.Dir = filepath.Join(l.top, "integration")
+	cmd.Env = append(os.Environ(), "SOCKETS_PROGRAMS="+filepath.Join(l.dir, "programs"))
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	switch {
+	case ctx.Err() != nil:
+		return "the tests hang", nil
+	case err == nil:
+		return "", nil
+	case failed.Match(out):
+		return string(failed.FindSubmatch(out)[1]), nil
+	}
+	return "", fmt.Errorf("the suite: %w\n%s", err, out)
+}
+
+// mutant is a program with one small change.
+type mutant struct {
+	line   int
+	what   string
+	source []byte
+}
+
+// mutants makes every change that it knows to a file: calls and branches left
+// out, conditions turned round, operators and constants altered.
+func mutants(name string) (all []mutant, err error) {
+	source, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	fset := token.NewFileSet()
+	file, err := parser.ParseFile(fset, name, source, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	text := func(n ast.Node) string {
+		return string(source[fset.Position(n.Pos()).Offset:fset.Position(n.End()).Offset])
+	}
+	change := func(from, to token.Pos, new, what string, args ...any) {
+		a, b := fset.Position(from).Offset, fset.Position(to).Offset
+		all = append(all, mutant{
+			line:   fset.Position(from).Line,
+			what:   fmt.Sprintf(what, args...),
+			source: bytes.Join([][]byte{source[:a], []byte(new), source[b:]}, nil),
+		})
+	}
+	leaveOut := func(n ast.Node) { change(n.Pos(), n.End(), "", "leave out %q", brief(text(n))) }
+	negate := func(cond ast.Expr) {
+		change(cond.Pos(), cond.End(), "!("+text(cond)+")", "not %q", brief(text(cond)))
+	}
+
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			return n.Name.Name != "misuse" // every section has it, and every command line test
+		case *ast.ExprStmt, *ast.DeferStmt, *ast.BranchStmt:
+			leaveOut(n)
+		case *ast.ReturnStmt:
+			if len(n.Results) == 0 {
+				leaveOut(n)
+			}
+		case *ast.IfStmt:
+			if n.Init != nil && n.Else == nil {
+				leaveOut(n)
+			}
+			negate(n.Cond)
+		case *ast.CaseClause:
+			for _, cond := range n.List {
+				switch cond.(type) {
+				case *ast.BinaryExpr, *ast.UnaryExpr, *ast.CallExpr:
+					negate(cond)
+				}
+			}
+		case *ast.BinaryExpr:
+			if other, ok := swapped[n.Op]; ok {
+				change(n.OpPos, n.OpPos+token.Pos(len(n.Op.String())), other.String(), "%s for %s in %q", other, n.Op, brief(text(n)))
+			}
+		case *ast.BasicLit:
+			if n.Kind == token.INT {
+				if value, err := strconv.ParseInt(n.Value, 0, 64); err == nil {
+					change(n.Pos(), n.End(), fmt.Sprint(value+1), "%d for %s", value+1, n.Value)
+				}
+			}
+		case *ast.Ident:
+			if n.Name == "true" || n.Name == "false" {
+				other := fmt.Sprint(n.Name == "false")
+				change(n.Pos(), n.End(), other, "%s for %s", other, n.Name)
+			}
+		}
+		return true
+	})
+	return all, nil
+}
+
+var swapped = map[token.Token]token.Token{
+	token.LAND: token.LOR, token.LOR: token.LAND,
+	token.LSS: token.LEQ, token.LEQ: token.LSS,
+	token.GTR: token.GEQ, token.GEQ: token.GTR,
+	token.ADD: token.SUB, token.SUB: token.ADD,
+	token.OR: token.AND, token.MUL: token.QUO,
+}
+
+func brief(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > 60 {
+		text = text[:60] + "…"
+	}
+	return text
+}
