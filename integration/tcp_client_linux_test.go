@@ -1,0 +1,133 @@
+package integration
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"gotest.tools/v3/assert"
+	"gotest.tools/v3/poll"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
+)
+
+// procTCPSocket is a line of /proc/net/tcp (proc(5), the kernel's proc_net_tcp.rst).
+type procTCPSocket struct {
+	local, remote, state, timer int
+	sending, unread             int // bytes in its queues
+}
+
+// procTCP returns a host's IPv4 sockets, their addresses cut to the ports.
+func procTCP(t *testing.T, on *lab.Host) (sockets []procTCPSocket) {
+	t.Helper()
+	var text []byte
+	var err error
+	on.Do(func() { text, err = os.ReadFile("/proc/thread-self/net/tcp") })
+	assert.NilError(t, err)
+	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n")[1:] {
+		var s procTCPSocket
+		var slot, ip int
+		_, err := fmt.Sscanf(line, "%d: %X:%X %X:%X %X %X:%X %X:",
+			&slot, &ip, &s.local, &ip, &s.remote, &s.state, &s.sending, &s.unread, &s.timer)
+		assert.NilError(t, err, line)
+		sockets = append(sockets, s)
+	}
+	return sockets
+}
+
+// awaitProcTCP waits until the kernel has a socket like that on the host.
+func awaitProcTCP(t *testing.T, on *lab.Host, what string, like func(procTCPSocket) bool) {
+	t.Helper()
+	poll.WaitOn(t, func(poll.LogT) poll.Result {
+		all := procTCP(t, on)
+		for _, s := range all {
+			if like(s) {
+				return poll.Success()
+			}
+		}
+		return poll.Continue("no socket is %s: %+v", what, all)
+	}, poll.WithTimeout(30*time.Second), poll.WithDelay(5*time.Millisecond))
+}
+
+func tcpPort(addr net.Addr) int { return addr.(*net.TCPAddr).Port }
+
+// roomlessListener listens and has no room for another connection: with a backlog
+// of 0 one may wait to be accepted, and one does (listen(2)). The kernel drops
+// the SYN of the next, so that who dials keeps trying until unblock.
+func roomlessListener(t *testing.T, on *lab.Host) (ln *net.TCPListener, unblock func()) {
+	t.Helper()
+	ln = listenTCP(t, on, "127.0.0.1:0")
+	raw, err := ln.SyscallConn()
+	assert.NilError(t, err)
+	assert.NilError(t, raw.Control(func(fd uintptr) { err = unix.Listen(int(fd), 0) }))
+	assert.NilError(t, err)
+	first := dialTCP(t, on, ln.Addr().String())
+	return ln, func() {
+		t.Helper()
+		assert.Equal(t, acceptTCP(t, ln).RemoteAddr().String(), first.LocalAddr().String())
+	}
+}
+
+// connectingBy starts a section against a full listener and waits until it is in
+// connect(2): its SYN has been sent and not answered.
+func connectingBy(t *testing.T, on *lab.Host, section string, args ...string) (p *harness.Program, ln *net.TCPListener, unblock func()) {
+	t.Helper()
+	lab.Require(t, "namespaces", lab.Isolated())
+	ln, unblock = roomlessListener(t, on)
+	p = harness.Start(t, on, "tcp_client/"+section, append(args, "-addr", ln.Addr().String())...)
+	awaitProcTCP(t, on, "connecting", func(s procTCPSocket) bool {
+		return s.remote == tcpPort(ln.Addr()) && s.state == unix.BPF_TCP_SYN_SENT
+	})
+	return p, ln, unblock
+}
+
+// A signal ends a client that is still connecting.
+func TestTCPClientClientStopWhileConnecting(t *testing.T) {
+	t.Parallel()
+	client, _, _ := connectingBy(t, lab.NewHost(t, "h"), "client")
+	stopWaiting(t, client, syscall.SIGTERM)
+}
+
+// tcpOption asks the kernel for an option of a socket.
+func tcpOption(t *testing.T, fd, level, option int) int {
+	t.Helper()
+	value, err := unix.GetsockoptInt(fd, level, option)
+	assert.NilError(t, err)
+	return value
+}
+
+// clientSocket returns a duplicate of a client's socket (see socketsOf).
+func clientSocket(t *testing.T, p *harness.Program) int {
+	t.Helper()
+	fds := socketsOf(t, p)
+	assert.Equal(t, len(fds), 1)
+	return fds[0]
+}
+
+// assertKeepAlive checks what the kernel has: whether keep-alive is on, and its
+// seconds of idleness and between probes, and their count.
+func assertKeepAlive(t *testing.T, fd, idle, interval, count int) {
+	t.Helper()
+	assert.Equal(t, tcpOption(t, fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE), 1)
+	assert.Equal(t, tcpOption(t, fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE), idle)
+	assert.Equal(t, tcpOption(t, fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL), interval)
+	assert.Equal(t, tcpOption(t, fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT), count)
+}
+
+// What Go sets on every connection it dials: keep-alive, and no waiting for
+// more data before a small segment is sent.
+func TestTCPClientClientDefaults(t *testing.T) {
+	t.Parallel()
+	client, _ := dialledBy(t, lab.NewHost(t, "h"), "client")
+	client.Line(`sent 5 bytes: "hello"`)
+	fd := clientSocket(t, client)
+	assertKeepAlive(t, fd, 15, 15, 9)
+	assert.Equal(t, tcpOption(t, fd, unix.IPPROTO_TCP, unix.TCP_NODELAY), 1)
+	stopWaiting(t, client, syscall.SIGTERM)
+}

@@ -1,0 +1,242 @@
+package integration
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
+)
+
+// connectedFrom waits for a client's first line and returns the client's address.
+func connectedFrom(p *harness.Program, addr net.Addr) (from string) {
+	p.Line(`connected to ` + regexp.QuoteMeta(addr.String()) + ` from (\S+:\d+)`)
+	return strings.Fields(p.Lines()[0])[4]
+}
+
+// dialledBy starts a section of the client's chapter against a listener of the
+// test and returns both ends. What the client says of the ends is true.
+func dialledBy(t *testing.T, on *lab.Host, section string, args ...string) (*harness.Program, *net.TCPConn) {
+	t.Helper()
+	ln := listenTCP(t, on, "127.0.0.1:0")
+	p := harness.Start(t, on, "tcp_client/"+section, append(args, "-addr", ln.Addr().String())...)
+	peer := acceptTCP(t, ln)
+	assert.Equal(t, connectedFrom(p, ln.Addr()), peer.RemoteAddr().String())
+	return p, peer
+}
+
+// stopWaiting ends a program that waits for its peer by a signal. A second is what
+// is promised; what outlasts five was not woken by the signal.
+func stopWaiting(t *testing.T, p *harness.Program, sig os.Signal) {
+	t.Helper()
+	begin := time.Now()
+	p.Signal(sig)
+	p.Line("closed")
+	p.Exit(0)
+	assert.Assert(t, time.Since(begin) < 5*time.Second)
+}
+
+// readToFIN reads to the other end's FIN.
+func readToFIN(t *testing.T, conn net.Conn) string {
+	t.Helper()
+	data, err := io.ReadAll(conn)
+	assert.NilError(t, err)
+	return string(data)
+}
+
+func sendText(t *testing.T, conn net.Conn, data string) {
+	t.Helper()
+	_, err := io.WriteString(conn, data)
+	assert.NilError(t, err)
+}
+
+// sendRST closes a connection with an RST.
+func sendRST(t *testing.T, conn *net.TCPConn) {
+	t.Helper()
+	assert.NilError(t, conn.SetLinger(0))
+	assert.NilError(t, conn.Close())
+}
+
+// countingBytes is data of which no two pieces look alike.
+func countingBytes(n int) []byte {
+	var b bytes.Buffer
+	for i := 0; b.Len() < n; i++ {
+		fmt.Fprintf(&b, "%d\n", i)
+	}
+	return b.Bytes()[:n]
+}
+
+// testTCPClientCommandLine is testCommandLine with what is wrong of -addr.
+func testTCPClientCommandLine(t *testing.T, section, flags string, wrong ...misuse) {
+	t.Helper()
+	for _, addr := range []string{"127.0.0.1", "127.0.0.1:http", "127.0.0.1:65536", "::1:8080", ""} {
+		wrong = append(wrong, misuse{[]string{"-addr", addr}, section + ": -addr " + addr + " is not a host and a port"})
+	}
+	testCommandLine(t, "tcp_client/"+section, flags, wrong...)
+}
+
+// testTCPClientFailures is what no client can do anything about: nobody there,
+// and a name that means nothing (RFC 2606 keeps .invalid free).
+func testTCPClientFailures(t *testing.T, section string) {
+	t.Helper()
+	h := lab.NewHost(t, "h")
+	testFailure(t, h, section+": dial tcp 127.0.0.1:1: connect: connection refused",
+		"tcp_client/"+section, "-addr", "127.0.0.1:1")
+	p := harness.Start(t, h, "tcp_client/"+section, "-addr", "host.invalid:1")
+	p.ExitSaying(1, section+`: dial tcp: lookup host\.invalid.*\n`)
+}
+
+// testTCPClientReset is a peer that resets a connection the client waits on.
+func testTCPClientReset(t *testing.T, p *harness.Program, peer *net.TCPConn) {
+	t.Helper()
+	_, section, _ := strings.Cut(p.Section, "/")
+	sendRST(t, peer)
+	p.ExitSaying(1, regexp.QuoteMeta(fmt.Sprintf("%s: read tcp %v->%v: read: connection reset by peer\n",
+		section, peer.RemoteAddr(), peer.LocalAddr())))
+}
+
+// The two programs with nothing but their defaults, as the page shows them.
+func TestTCPClientClientTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/server")
+	server.Line(`listening on 127\.0\.0\.1:8080`)
+	client := harness.Start(t, h, "tcp_client/client")
+	from := client.Line(`connected to 127\.0\.0\.1:8080 from (127\.0\.0\.1:\d+)`)[0]
+	client.Line(`sent 5 bytes: "hello"`)
+	client.Line(`received 5 bytes: "hello"`)
+	client.Line("closed")
+	client.Exit(0)
+	server.Line(from + " connected")
+	server.Line(from + " closed after 5 bytes")
+	server.Stop()
+	harness.Transcript(t, "tcp_client/client.txt", server, client)
+}
+
+// The client's FIN says that it has sent all, and a peer that answers only
+// then is still heard.
+func TestTCPClientClientHearsTheReplyAfterItsFIN(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	client, peer := dialledBy(t, h, "client", "-message", "all of it")
+	client.Line(`sent 9 bytes: "all of it"`)
+	assert.Equal(t, readToFIN(t, peer), "all of it") // returns at the FIN
+	for _, reply := range []string{"first", "second", "third"} {
+		sendText(t, peer, reply)
+		client.Line(fmt.Sprintf(`received %d bytes: %q`, len(reply), reply))
+	}
+	peer.Close()
+	client.Line("closed")
+	client.Exit(0)
+}
+
+// Each read is a line, its data quoted and cut to 64 bytes.
+func TestTCPClientClientShowsData(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ data, shown string }{
+		{"caf\u00e9\n\xff", `"café\\n\\xff"`},
+		{strings.Repeat("x", 64), `"x{64}"`},
+		{strings.Repeat("x", 65), `"x{64}"…`},
+		{strings.Repeat("x", 100_000), `"x{64}"…`},
+	} {
+		client, peer := dialledBy(t, lab.NewHost(t, "h"), "client", "-message", c.data)
+		client.Line(fmt.Sprintf(`sent %d bytes: %s`, len(c.data), c.shown))
+		assert.Equal(t, readToFIN(t, peer), c.data)
+		if len(c.data) < 1000 { // arrives in one piece
+			sendText(t, peer, c.data)
+			client.Line(fmt.Sprintf(`received %d bytes: %s`, len(c.data), c.shown))
+		}
+		peer.Close()
+		client.Line("closed")
+		client.Exit(0)
+	}
+
+	client, peer := dialledBy(t, lab.NewHost(t, "h"), "client", "-message", "")
+	client.Line(`sent 0 bytes: ""`)
+	assert.Equal(t, readToFIN(t, peer), "")
+	peer.Close()
+	client.Line("closed")
+	client.Exit(0)
+}
+
+// A long reply arrives whole and in order.
+func TestTCPClientClientLongReply(t *testing.T) {
+	t.Parallel()
+	client, peer := dialledBy(t, lab.NewHost(t, "h"), "client")
+	client.Line(`sent 5 bytes: "hello"`)
+	assert.Equal(t, readToFIN(t, peer), "hello")
+	data := countingBytes(16 << 20)
+	sendText(t, peer, string(data))
+	peer.Close()
+	client.Await("closed")
+	client.Exit(0)
+	for _, line := range client.Lines()[2:] {
+		if line == "closed\n" {
+			break
+		}
+		n, err := strconv.Atoi(strings.Fields(line)[1])
+		assert.NilError(t, err)
+		shown := fmt.Sprintf("%q", data[:min(n, 64)])
+		if n > 64 {
+			shown += "…"
+		}
+		assert.Equal(t, line, fmt.Sprintf("received %d bytes: %s\n", n, shown))
+		data = data[n:]
+	}
+	assert.Equal(t, len(data), 0)
+}
+
+func TestTCPClientClientIPv6(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/server", "-addr", "[::1]:0")
+	addr := server.Ready()
+	client := harness.Start(t, h, "tcp_client/client", "-addr", addr)
+	from := client.Line(`connected to ` + regexp.QuoteMeta(addr) + ` from (\[::1\]:\d+)`)[0]
+	client.Line(`sent 5 bytes: "hello"`)
+	client.Line(`received 5 bytes: "hello"`)
+	client.Line("closed")
+	client.Exit(0)
+	server.Line(regexp.QuoteMeta(from) + " connected")
+	server.Stop()
+}
+
+// A peer that says nothing keeps the client waiting until a signal.
+func TestTCPClientClientStop(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		client, peer := dialledBy(t, lab.NewHost(t, "h"), "client")
+		client.Line(`sent 5 bytes: "hello"`)
+		assert.Equal(t, readToFIN(t, peer), "hello")
+		stopWaiting(t, client, sig)
+	}
+}
+
+func TestTCPClientClientReset(t *testing.T) {
+	t.Parallel()
+	client, peer := dialledBy(t, lab.NewHost(t, "h"), "client")
+	client.Line(`sent 5 bytes: "hello"`)
+	assert.Equal(t, readToFIN(t, peer), "hello")
+	testTCPClientReset(t, client, peer)
+}
+
+func TestTCPClientClientCommandLine(t *testing.T) {
+	t.Parallel()
+	testTCPClientCommandLine(t, "client", "addr message")
+}
+
+func TestTCPClientClientFailures(t *testing.T) {
+	t.Parallel()
+	testTCPClientFailures(t, "client")
+}
