@@ -131,3 +131,88 @@ func TestTCPClientClientDefaults(t *testing.T) {
 	assert.Equal(t, tcpOption(t, fd, unix.IPPROTO_TCP, unix.TCP_NODELAY), 1)
 	stopWaiting(t, client, syscall.SIGTERM)
 }
+
+// awaitShutWindow waits until the kernel says of the end of a connection with
+// these ports that it has something to send and the other end has no room for
+// it: the timer that runs, 4, is that of the zero window probe.
+func awaitShutWindow(t *testing.T, on *lab.Host, local, remote int) {
+	t.Helper()
+	awaitProcTCP(t, on, "probing a shut window", func(s procTCPSocket) bool {
+		return s.local == local && s.remote == remote && s.sending > 0 && s.timer == 4
+	})
+}
+
+// smallBuffers is a host whose kernel keeps 64 KiB for each direction of a TCP
+// connection, not megabytes, so that a few of them are many (tcp(7)).
+func smallBuffers(t *testing.T) *lab.Host {
+	t.Helper()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	for _, name := range []string{"tcp_rmem", "tcp_wmem"} {
+		var err error
+		h.Do(func() { err = os.WriteFile("/proc/sys/net/ipv4/"+name, []byte("4096 65536 65536"), 0) })
+		assert.NilError(t, err)
+	}
+	return h
+}
+
+// Why the client reads while it writes: a plain socket that only writes to the
+// echo server stalls, and stalls the server. Each end has more to send and no
+// room for what it is sent. Reading sets both free.
+func TestTCPClientWriteDeadlockOfAWriterThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+	h := smallBuffers(t)
+	server := harness.Start(t, h, "tcp_server/server", "-addr", "127.0.0.1:0")
+	conn := dialTCP(t, h, server.Ready())
+	here, there := tcpPort(conn.LocalAddr()), tcpPort(conn.RemoteAddr())
+
+	data := countingBytes(16 << 20)
+	done := make(chan error)
+	go func() {
+		_, err := conn.Write(data)
+		conn.CloseWrite()
+		done <- err
+	}()
+	for range 2 { // each is still stuck when the other is
+		awaitShutWindow(t, h, here, there)
+		awaitShutWindow(t, h, there, here)
+	}
+	select {
+	case err := <-done:
+		t.Fatalf("the write ended: %v", err)
+	default:
+	}
+
+	assert.Assert(t, readToFIN(t, conn) == string(data), "not what was written")
+	assert.NilError(t, <-done)
+	server.Stop()
+}
+
+// The client gets many times what all the buffers hold through that server.
+func TestTCPClientWriteReadsWhileItWrites(t *testing.T) {
+	t.Parallel()
+	h := smallBuffers(t)
+	server := harness.Start(t, h, "tcp_server/server", "-addr", "127.0.0.1:0")
+	client := harness.Start(t, h, "tcp_client/write", "-addr", server.Ready(), "-bytes", "16777216")
+	client.Line(`connected to .*`)
+	client.Line(`wrote 16777216 bytes in 256 writes`)
+	client.Line(`received 16777216 bytes`)
+	client.Line("closed")
+	client.Exit(0)
+	server.Stop()
+}
+
+// A write counts when the kernel has taken the bytes, and those are delivered
+// even when the program has ended.
+func TestTCPClientWriteCountsWhatTheKernelTook(t *testing.T) {
+	t.Parallel()
+	h := smallBuffers(t)
+	client, peer := dialledBy(t, h, "write", "-bytes", "1000000000000", "-chunk", "1000")
+	awaitShutWindow(t, h, tcpPort(peer.RemoteAddr()), tcpPort(peer.LocalAddr()))
+	client.Signal(syscall.SIGTERM)
+	wrote := client.Line(`wrote (\d+) bytes in \d+ writes`)[0]
+	client.Line(`received 0 bytes`)
+	client.Line("closed")
+	client.Exit(0)
+	assert.Equal(t, fmt.Sprint(len(readToFIN(t, peer))), wrote)
+}

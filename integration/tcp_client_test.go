@@ -102,8 +102,8 @@ func testTCPClientReset(t *testing.T, p *harness.Program, peer *net.TCPConn) {
 	t.Helper()
 	_, section, _ := strings.Cut(p.Section, "/")
 	sendRST(t, peer)
-	p.ExitSaying(1, regexp.QuoteMeta(fmt.Sprintf("%s: read tcp %v->%v: read: connection reset by peer\n",
-		section, peer.RemoteAddr(), peer.LocalAddr())))
+	ends := regexp.QuoteMeta(fmt.Sprintf("tcp %v->%v: ", peer.RemoteAddr(), peer.LocalAddr()))
+	p.ExitSaying(1, section+": (writeto "+ends+")?read "+ends+"read: connection reset by peer\n") // io.Copy names itself
 }
 
 // The two programs with nothing but their defaults, as the page shows them.
@@ -239,4 +239,109 @@ func TestTCPClientClientCommandLine(t *testing.T) {
 func TestTCPClientClientFailures(t *testing.T) {
 	t.Parallel()
 	testTCPClientFailures(t, "client")
+}
+
+// The two programs with nothing but their defaults, as the page shows them.
+func TestTCPClientWriteTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/server")
+	server.Line(`listening on 127\.0\.0\.1:8080`)
+	client := harness.Start(t, h, "tcp_client/write")
+	from := client.Line(`connected to 127\.0\.0\.1:8080 from (127\.0\.0\.1:\d+)`)[0]
+	client.Line(`wrote 1048576 bytes in 16 writes`)
+	client.Line(`received 1048576 bytes`)
+	client.Line("closed")
+	client.Exit(0)
+	server.Line(from + " connected")
+	server.Line(from + " closed after 1048576 bytes")
+	server.Stop()
+	harness.Transcript(t, "tcp_client/write.txt", server, client)
+}
+
+// All bytes go to the echo server and all come back, more than fits the
+// kernel's buffers too. The last write takes what is left.
+func TestTCPClientWriteChunks(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/server", "-addr", "127.0.0.1:0")
+	addr := server.Ready()
+	for _, c := range []struct{ bytes, chunk, writes int }{
+		{16 << 20, 65536, 256},
+		{16 << 20, 16 << 20, 1},
+		{1000, 300, 4},
+		{900, 300, 3},
+		{10, 65536, 1},
+		{3, 1, 3},
+		{0, 65536, 0},
+	} {
+		client := harness.Start(t, h, "tcp_client/write", "-addr", addr, "-bytes", fmt.Sprint(c.bytes), "-chunk", fmt.Sprint(c.chunk))
+		from := client.Line(`connected to \S+ from (\S+)`)[0]
+		client.Line(fmt.Sprintf(`wrote %d bytes in %d writes`, c.bytes, c.writes))
+		client.Line(fmt.Sprintf(`received %d bytes`, c.bytes))
+		client.Line("closed")
+		client.Exit(0)
+		server.Line(from + " connected")
+		server.Line(fmt.Sprintf(`%s closed after %d bytes`, from, c.bytes))
+	}
+	server.Stop()
+}
+
+// What it says it received is what the peer sent, be it more or less than it
+// wrote, and after its FIN as well.
+func TestTCPClientWriteReceives(t *testing.T) {
+	t.Parallel()
+	client, peer := dialledBy(t, lab.NewHost(t, "h"), "write", "-bytes", "100000")
+	sendText(t, peer, "before")
+	assert.Equal(t, len(readToFIN(t, peer)), 100_000)
+	client.Line(`wrote 100000 bytes in 2 writes`)
+	sendText(t, peer, "and after")
+	peer.Close()
+	client.Line(`received 15 bytes`)
+	client.Line("closed")
+	client.Exit(0)
+}
+
+// A signal ends the wait for the peer's FIN.
+func TestTCPClientWriteStop(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		client, peer := dialledBy(t, lab.NewHost(t, "h"), "write", "-bytes", "5")
+		client.Line(`wrote 5 bytes in 1 writes`)
+		assert.Equal(t, len(readToFIN(t, peer)), 5)
+		client.Signal(sig)
+		client.Line(`received 0 bytes`)
+		client.Line("closed")
+		client.Exit(0)
+	}
+}
+
+// A peer that resets, while the client writes and while it only reads.
+func TestTCPClientWriteReset(t *testing.T) {
+	t.Parallel()
+	client, peer := dialledBy(t, lab.NewHost(t, "h"), "write", "-bytes", "1000000000000")
+	sendRST(t, peer)
+	client.ExitSaying(1, `write: write tcp \S+->\S+: write: (connection reset by peer|broken pipe)\n`)
+
+	client, peer = dialledBy(t, lab.NewHost(t, "h"), "write", "-bytes", "5")
+	client.Line(`wrote 5 bytes in 1 writes`)
+	assert.Equal(t, len(readToFIN(t, peer)), 5)
+	testTCPClientReset(t, client, peer)
+}
+
+func TestTCPClientWriteCommandLine(t *testing.T) {
+	t.Parallel()
+	testTCPClientCommandLine(t, "write", "addr bytes chunk",
+		misuse{[]string{"-bytes", "-1"}, "write: -bytes -1 is negative"},
+		misuse{[]string{"-bytes", "many"}, `invalid value "many" for flag -bytes: parse error`},
+		misuse{[]string{"-chunk", "0"}, "write: -chunk 0 is not from 1 to 16777216"},
+		misuse{[]string{"-chunk", "-1"}, "write: -chunk -1 is not from 1 to 16777216"},
+		misuse{[]string{"-chunk", "16777217"}, "write: -chunk 16777217 is not from 1 to 16777216"},
+		misuse{[]string{"-chunk", "1k"}, `invalid value "1k" for flag -chunk: parse error`},
+	)
+}
+
+func TestTCPClientWriteFailures(t *testing.T) {
+	t.Parallel()
+	testTCPClientFailures(t, "write")
 }
