@@ -216,3 +216,43 @@ func TestTCPClientWriteCountsWhatTheKernelTook(t *testing.T) {
 	client.Exit(0)
 	assert.Equal(t, fmt.Sprint(len(readToFIN(t, peer))), wrote)
 }
+
+// connectedWithData starts a section whose connection has data from its peer
+// waiting to be read before the program knows that it is connected: it is
+// stopped while it connects, and goes on when the data is there.
+func connectedWithData(t *testing.T, on *lab.Host, data, section string, args ...string) (*harness.Program, *net.TCPConn) {
+	t.Helper()
+	p, ln, unblock := connectingBy(t, on, section, args...)
+	p.Signal(syscall.SIGSTOP)
+	unblock()
+	peer := acceptTCP(t, ln) // the SYN is sent again after a second
+	sendText(t, peer, data)
+	awaitProcTCP(t, on, "given data to read", func(s procTCPSocket) bool {
+		return s.local == tcpPort(peer.RemoteAddr()) && s.unread == len(data)
+	})
+	p.Signal(syscall.SIGCONT)
+	connectedFrom(p, ln.Addr())
+	return p, peer
+}
+
+// Closing with unread data resets: the peer is told that its data was lost.
+func TestTCPClientCloseDestroyWithUnreadData(t *testing.T) {
+	t.Parallel()
+	client, peer := connectedWithData(t, lab.NewHost(t, "h"), "unread", "close", "-how", "destroy")
+	client.Line("destroyed")
+	client.Exit(0)
+	_, err := peer.Read(make([]byte, 1))
+	assert.ErrorIs(t, err, syscall.ECONNRESET)
+}
+
+// With -how end the same data is read, and nothing is reset.
+func TestTCPClientCloseEndWithUnreadData(t *testing.T) {
+	t.Parallel()
+	client, peer := connectedWithData(t, lab.NewHost(t, "h"), "unread", "close", "-how", "end")
+	client.Line("ended: sent FIN, still reading")
+	client.Line(`received 6 bytes: "unread"`)
+	assert.Equal(t, readToFIN(t, peer), "")
+	peer.Close()
+	client.Line("closed")
+	client.Exit(0)
+}

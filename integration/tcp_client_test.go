@@ -345,3 +345,114 @@ func TestTCPClientWriteFailures(t *testing.T) {
 	t.Parallel()
 	testTCPClientFailures(t, "write")
 }
+
+// Each way once against the echo server, as the page shows it.
+func TestTCPClientCloseTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/server")
+	server.Line(`listening on 127\.0\.0\.1:8080`)
+	programs := []*harness.Program{server}
+	for _, c := range []struct {
+		how   string
+		lines []string
+	}{
+		{"end", []string{"ended: sent FIN, still reading", "closed"}},
+		{"destroy", []string{"destroyed"}},
+		{"reset", []string{"reset: sent RST"}},
+	} {
+		client := harness.Start(t, h, "tcp_client/close", "-how", c.how)
+		from := client.Line(`connected to 127\.0\.0\.1:8080 from (127\.0\.0\.1:\d+)`)[0]
+		for _, line := range c.lines {
+			client.Line(line)
+		}
+		client.Exit(0)
+		server.Line(from + " connected")
+		server.Line(from + " closed after 0 bytes")
+		programs = append(programs, client)
+	}
+	server.Signal(syscall.SIGTERM)
+	server.Line("closed")
+	server.ExitSaying(0, `server: .*: connection reset by peer\n`) // one of the three was that
+	harness.Transcript(t, "tcp_client/close.txt", programs...)
+}
+
+// -how end, which is the default: the peer sees the end, and is heard as long
+// as it goes on.
+func TestTCPClientCloseEnd(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{nil, {"-how", "end"}} {
+		client, peer := dialledBy(t, lab.NewHost(t, "h"), "close", args...)
+		client.Line("ended: sent FIN, still reading")
+		assert.Equal(t, readToFIN(t, peer), "")
+		for _, c := range []struct{ data, shown string }{
+			{"still there?", `"still there\?"`},
+			{"caf\u00e9\n\xff", `"café\\n\\xff"`},
+			{strings.Repeat("x", 65), `"x{64}"…`},
+		} {
+			sendText(t, peer, c.data)
+			client.Line(fmt.Sprintf(`received %d bytes: %s`, len(c.data), c.shown))
+		}
+		peer.Close()
+		client.Line("closed")
+		client.Exit(0)
+	}
+}
+
+// -how destroy: the peer sees an end like any other. That nobody reads it any
+// more it learns when it writes: the connection is gone.
+func TestTCPClientCloseDestroy(t *testing.T) {
+	t.Parallel()
+	client, peer := dialledBy(t, lab.NewHost(t, "h"), "close", "-how", "destroy")
+	client.Line("destroyed")
+	client.Exit(0)
+	assert.Equal(t, readToFIN(t, peer), "")
+	sendText(t, peer, "still there?") // the first write succeeds
+	for {
+		if _, err := io.WriteString(peer, "still there?"); err != nil {
+			assert.ErrorIs(t, err, syscall.EPIPE)
+			return
+		}
+	}
+}
+
+// -how reset: no end but an error.
+func TestTCPClientCloseReset(t *testing.T) {
+	t.Parallel()
+	client, peer := dialledBy(t, lab.NewHost(t, "h"), "close", "-how", "reset")
+	client.Line("reset: sent RST")
+	client.Exit(0)
+	_, err := peer.Read(make([]byte, 1))
+	assert.ErrorIs(t, err, syscall.ECONNRESET)
+}
+
+func TestTCPClientCloseStop(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		client, _ := dialledBy(t, lab.NewHost(t, "h"), "close")
+		client.Line("ended: sent FIN, still reading")
+		stopWaiting(t, client, sig)
+	}
+}
+
+func TestTCPClientClosePeerResets(t *testing.T) {
+	t.Parallel()
+	client, peer := dialledBy(t, lab.NewHost(t, "h"), "close")
+	client.Line("ended: sent FIN, still reading")
+	assert.Equal(t, readToFIN(t, peer), "")
+	testTCPClientReset(t, client, peer)
+}
+
+func TestTCPClientCloseCommandLine(t *testing.T) {
+	t.Parallel()
+	testTCPClientCommandLine(t, "close", "addr how",
+		misuse{[]string{"-how", "gently"}, "close: -how gently is not end, destroy or reset"},
+		misuse{[]string{"-how", ""}, "close: -how  is not end, destroy or reset"},
+		misuse{[]string{"-how", "END"}, "close: -how END is not end, destroy or reset"},
+	)
+}
+
+func TestTCPClientCloseFailures(t *testing.T) {
+	t.Parallel()
+	testTCPClientFailures(t, "close")
+}
