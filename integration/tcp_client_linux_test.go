@@ -256,3 +256,36 @@ func TestTCPClientCloseEndWithUnreadData(t *testing.T) {
 	client.Line("closed")
 	client.Exit(0)
 }
+
+// The program ends with the connection open. A duplicate of its socket, made
+// before it was connected, outlives it: as long as that is there, the peer has
+// heard of no end and is sent more; the FIN goes out with the last descriptor.
+func TestTCPClientUnrefEndsWithTheConnectionOpen(t *testing.T) {
+	t.Parallel()
+	client, ln, unblock := connectingBy(t, lab.NewHost(t, "h"), "unref", "-ref=false")
+	fd := clientSocket(t, client)
+	unblock()
+	peer := acceptTCP(t, ln) // the SYN is sent again after a second
+	connectedFrom(client, ln.Addr())
+	client.Line("not waiting")
+	client.Exit(0)
+
+	_, err := unix.Write(fd, []byte("after its end"))
+	assert.NilError(t, err)
+	buf := make([]byte, 100)
+	n, err := peer.Read(buf)
+	assert.NilError(t, err)
+	assert.Equal(t, string(buf[:n]), "after its end")
+	letGo(t, fd)
+	assert.Equal(t, readToFIN(t, peer), "")
+}
+
+// letGo closes a duplicate of a socket. Its number stays taken until the test's
+// clean-up closes it: by then it might be that of another test's.
+func letGo(t *testing.T, fd int) {
+	t.Helper()
+	null, err := os.Open(os.DevNull)
+	assert.NilError(t, err)
+	defer null.Close()
+	assert.NilError(t, unix.Dup3(int(null.Fd()), fd, unix.O_CLOEXEC))
+}

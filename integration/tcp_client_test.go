@@ -456,3 +456,79 @@ func TestTCPClientCloseFailures(t *testing.T) {
 	t.Parallel()
 	testTCPClientFailures(t, "close")
 }
+
+// Both ways against the echo server, as the page shows it: it is the server
+// that ends the one who waits.
+func TestTCPClientUnrefTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/server")
+	server.Line(`listening on 127\.0\.0\.1:8080`)
+	gone := harness.Start(t, h, "tcp_client/unref", "-ref=false")
+	from := gone.Line(`connected to 127\.0\.0\.1:8080 from (127\.0\.0\.1:\d+)`)[0]
+	gone.Line("not waiting")
+	gone.Exit(0)
+	server.Line(from + " connected")
+	server.Line(from + " closed after 0 bytes")
+
+	waits := harness.Start(t, h, "tcp_client/unref")
+	from = waits.Line(`connected to 127\.0\.0\.1:8080 from (127\.0\.0\.1:\d+)`)[0]
+	waits.Line("waiting for the peer")
+	server.Line(from + " connected")
+	server.Stop()
+	waits.Exit(0)
+	harness.Transcript(t, "tcp_client/unref.txt", server, gone, waits)
+}
+
+// -ref=true, which is the default: it goes on reading, more than the kernel
+// would keep for a program that had ended, until the peer closes.
+func TestTCPClientUnrefWaits(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{nil, {"-ref=true"}} {
+		client, peer := dialledBy(t, lab.NewHost(t, "h"), "unref", args...)
+		client.Line("waiting for the peer")
+		sendText(t, peer, string(countingBytes(16<<20)))
+		assert.NilError(t, peer.CloseWrite())
+		client.Exit(0)
+		assert.Equal(t, readToFIN(t, peer), "")
+	}
+}
+
+// -ref=false: it ends while the peer has said and done nothing, and the peer
+// reads an end.
+func TestTCPClientUnrefDoesNotWait(t *testing.T) {
+	t.Parallel()
+	client, peer := dialledBy(t, lab.NewHost(t, "h"), "unref", "-ref=false")
+	client.Line("not waiting")
+	client.Exit(0)
+	assert.Equal(t, readToFIN(t, peer), "")
+}
+
+func TestTCPClientUnrefStop(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		client, _ := dialledBy(t, lab.NewHost(t, "h"), "unref")
+		client.Line("waiting for the peer")
+		stopWaiting(t, client, sig)
+	}
+}
+
+func TestTCPClientUnrefReset(t *testing.T) {
+	t.Parallel()
+	client, peer := dialledBy(t, lab.NewHost(t, "h"), "unref")
+	client.Line("waiting for the peer")
+	testTCPClientReset(t, client, peer)
+}
+
+func TestTCPClientUnrefCommandLine(t *testing.T) {
+	t.Parallel()
+	testTCPClientCommandLine(t, "unref", "addr ref",
+		misuse{[]string{"-ref=perhaps"}, `invalid boolean value "perhaps" for -ref: parse error`},
+		misuse{[]string{"-ref", "false"}, `unref: unexpected argument "false"`},
+	)
+}
+
+func TestTCPClientUnrefFailures(t *testing.T) {
+	t.Parallel()
+	testTCPClientFailures(t, "unref")
+}
