@@ -2,8 +2,10 @@ package integration
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
+	"gotest.tools/v3/golden"
 	"gotest.tools/v3/poll"
 
 	"example.com/sockets/integration/harness"
@@ -288,4 +291,136 @@ func letGo(t *testing.T, fd int) {
 	assert.NilError(t, err)
 	defer null.Close()
 	assert.NilError(t, unix.Dup3(int(null.Fd()), fd, unix.O_CLOEXEC))
+}
+
+// bufferSizes reads the three lines of buffer_size.
+func bufferSizes(t *testing.T, p *harness.Program) (sendBuffer, queued, wrote int) {
+	t.Helper()
+	for _, line := range []struct {
+		pattern string
+		value   *int
+	}{
+		{`send buffer (\d+) bytes`, &sendBuffer},
+		{`queued (\d+) bytes, the peer has not acknowledged them`, &queued},
+		{`wrote (\d+) bytes before blocking`, &wrote},
+	} {
+		n, err := strconv.Atoi(p.Line(line.pattern)[0])
+		assert.NilError(t, err)
+		*line.value = n
+	}
+	return sendBuffer, queued, wrote
+}
+
+// queue asks the kernel how much a plain socket of the test has in a queue.
+func queue(t *testing.T, conn *net.TCPConn, which uint) int {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	assert.NilError(t, err)
+	var n uint32
+	assert.NilError(t, raw.Control(func(fd uintptr) { n, err = unix.IoctlGetUint32(int(fd), which) }))
+	assert.NilError(t, err)
+	return int(n)
+}
+
+// The program against a peer that never reads, as the page shows it. The
+// numbers are the kernel's and differ from one to the next; once it is checked
+// that they fit together, the text has those of the machine it was written on.
+func TestTCPClientBufferSizeTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	ln := listenTCP(t, h, "127.0.0.1:8080")
+	begin := time.Now()
+	client := harness.Start(t, h, "tcp_client/buffer_size")
+	from := connectedFrom(client, ln.Addr())
+	peer := acceptTCP(t, ln)
+	sendBuffer, queued, wrote := bufferSizes(t, client)
+	client.Exit(0)
+	assert.Assert(t, time.Since(begin) >= time.Second, "a peer that is slow would look the same")
+	assert.Equal(t, queue(t, peer, unix.SIOCINQ), wrote-queued)
+	assert.Assert(t, queued <= sendBuffer && wrote < 64<<20, "%d %d %d", sendBuffer, queued, wrote)
+
+	text := "$ bazel run //tcp_client:buffer_size\n" + strings.Join(client.Lines(), "")
+	golden.Assert(t, strings.NewReplacer(
+		from+"\n", "127.0.0.1:50001\n",
+		fmt.Sprintf("send buffer %d ", sendBuffer), "send buffer 4194304 ",
+		fmt.Sprintf("queued %d ", queued), "queued 4163072 ",
+		fmt.Sprintf("wrote %d ", wrote), "wrote 4291584 ",
+	).Replace(text), "tcp_client/buffer_size.txt")
+}
+
+// The numbers are the kernel's: those of its socket, and what is not queued
+// with it is waiting at the peer. What was taken arrives, though the program
+// has ended.
+func TestTCPClientBufferSizeIsTheKernels(t *testing.T) {
+	t.Parallel()
+	for name, host := range map[string]func(*testing.T) *lab.Host{
+		"as it is":      func(t *testing.T) *lab.Host { return lab.NewHost(t, "h") },
+		"small buffers": smallBuffers,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := host(t)
+			client, ln, unblock := connectingBy(t, h, "buffer_size")
+			fd := clientSocket(t, client) // outlives the program
+			unblock()
+			peer := acceptTCP(t, ln) // the SYN is sent again after a second
+			connectedFrom(client, ln.Addr())
+			sendBuffer, queued, wrote := bufferSizes(t, client)
+			client.Exit(0)
+
+			assert.Equal(t, tcpOption(t, fd, unix.SOL_SOCKET, unix.SO_SNDBUF), sendBuffer)
+			outq, err := unix.IoctlGetUint32(fd, unix.SIOCOUTQ)
+			assert.NilError(t, err)
+			assert.Equal(t, int(outq), queued)
+			assert.Equal(t, queue(t, peer, unix.SIOCINQ), wrote-queued)
+			assert.Assert(t, wrote > queued && queued > 0)
+			awaitShutWindow(t, h, tcpPort(peer.RemoteAddr()), tcpPort(peer.LocalAddr()))
+			_, err = unix.Write(fd, []byte("x"))
+			assert.ErrorIs(t, err, unix.EAGAIN) // it still takes no more
+
+			letGo(t, fd)
+			assert.Equal(t, len(readToFIN(t, peer)), wrote)
+		})
+	}
+}
+
+// A peer that is slow is not one that does not read: each time the window is
+// shut it makes some room, for longer than the program's patience altogether.
+func TestTCPClientBufferSizeSlowPeer(t *testing.T) {
+	t.Parallel()
+	h := smallBuffers(t)
+	client, peer := dialledBy(t, h, "buffer_size", "-bytes", "1000000000000")
+	buf := make([]byte, 32768)
+	read := 0
+	for begin := time.Now(); time.Since(begin) < 1500*time.Millisecond; {
+		awaitShutWindow(t, h, tcpPort(peer.RemoteAddr()), tcpPort(peer.LocalAddr()))
+		n, err := io.ReadFull(peer, buf)
+		assert.NilError(t, err)
+		read += n
+	}
+	_, queued, wrote := bufferSizes(t, client)
+	client.Exit(0)
+	assert.Assert(t, wrote > read)
+	assert.Equal(t, queue(t, peer, unix.SIOCINQ), wrote-queued-read)
+	assert.Equal(t, len(readToFIN(t, peer)), wrote-read)
+}
+
+// What the program says is what the kernel has, at the limits too.
+func TestTCPClientKeepaliveIsTheKernels(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args                  string
+		idle, interval, count int
+	}{
+		{"", 15, 15, 9},
+		{"-idle 7s -interval 3s -count 5", 7, 3, 5},
+		{"-idle 1s -interval 1s -count 1", 1, 1, 1},
+		{"-idle 32767s -interval 32767s -count 127", 32767, 32767, 127},
+	} {
+		client, _ := dialledBy(t, lab.NewHost(t, "h"), "keepalive", strings.Fields(c.args)...)
+		client.Line(fmt.Sprintf(`keep-alive on: idle %v, interval %v, count %d`,
+			time.Duration(c.idle)*time.Second, time.Duration(c.interval)*time.Second, c.count))
+		assertKeepAlive(t, clientSocket(t, client), c.idle, c.interval, c.count)
+		stopWaiting(t, client, syscall.SIGTERM)
+	}
 }

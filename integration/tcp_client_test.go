@@ -532,3 +532,124 @@ func TestTCPClientUnrefFailures(t *testing.T) {
 	t.Parallel()
 	testTCPClientFailures(t, "unref")
 }
+
+// What the kernel can keep is written though nobody reads, and what a peer
+// reads is not limited by what it can keep.
+func TestTCPClientBufferSizeDoesNotBlock(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 1000, 32 << 20} {
+		client, peer := dialledBy(t, lab.NewHost(t, "h"), "buffer_size", "-bytes", fmt.Sprint(size))
+		if size > 1000 {
+			assert.Equal(t, len(readToFIN(t, peer)), size)
+		}
+		client.Await(fmt.Sprintf(`wrote %d bytes, the kernel took them all`, size))
+		client.Exit(0)
+		assert.Equal(t, len(readToFIN(t, peer)), map[bool]int{true: 0, false: size}[size > 1000])
+	}
+}
+
+// A signal ends it while it writes. The peer reads, or it would end by itself.
+func TestTCPClientBufferSizeStop(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		client, peer := dialledBy(t, lab.NewHost(t, "h"), "buffer_size", "-bytes", "1000000000000")
+		read := make(chan error)
+		go func() {
+			_, err := io.Copy(io.Discard, peer)
+			read <- err
+		}()
+		stopWaiting(t, client, sig)
+		assert.NilError(t, <-read)
+	}
+}
+
+func TestTCPClientBufferSizeReset(t *testing.T) {
+	t.Parallel()
+	client, peer := dialledBy(t, lab.NewHost(t, "h"), "buffer_size", "-bytes", "1000000000000")
+	sendRST(t, peer)
+	client.ExitSaying(1, `buffer_size: write tcp \S+->\S+: write: (connection reset by peer|broken pipe)\n`)
+}
+
+func TestTCPClientBufferSizeCommandLine(t *testing.T) {
+	t.Parallel()
+	testTCPClientCommandLine(t, "buffer_size", "addr bytes",
+		misuse{[]string{"-bytes", "-1"}, "buffer_size: -bytes -1 is negative"},
+		misuse{[]string{"-bytes", "64M"}, `invalid value "64M" for flag -bytes: parse error`},
+	)
+}
+
+func TestTCPClientBufferSizeFailures(t *testing.T) {
+	t.Parallel()
+	testTCPClientFailures(t, "buffer_size")
+}
+
+// The two programs with nothing but their defaults, as the page shows them.
+func TestTCPClientKeepaliveTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/server")
+	server.Line(`listening on 127\.0\.0\.1:8080`)
+	client := harness.Start(t, h, "tcp_client/keepalive")
+	from := client.Line(`connected to 127\.0\.0\.1:8080 from (127\.0\.0\.1:\d+)`)[0]
+	client.Line(`keep-alive on: idle 15s, interval 15s, count 9`)
+	server.Line(from + " connected")
+	stopWaiting(t, client, syscall.SIGTERM)
+	server.Line(from + " closed after 0 bytes")
+	server.Stop()
+	harness.Transcript(t, "tcp_client/keepalive.txt", server, client)
+}
+
+// It holds the connection, whatever the peer sends, until the peer's end.
+func TestTCPClientKeepaliveHolds(t *testing.T) {
+	t.Parallel()
+	client, peer := dialledBy(t, lab.NewHost(t, "h"), "keepalive")
+	client.Await(`keep-alive on: .*`)
+	sendText(t, peer, string(countingBytes(16<<20))) // more than the kernel would keep
+	assert.NilError(t, peer.CloseWrite())
+	client.Line("closed")
+	client.Exit(0)
+	assert.Equal(t, readToFIN(t, peer), "")
+}
+
+// An end that is an error is what this program is about: it is told like any
+// other, and the exit code is 0.
+func TestTCPClientKeepaliveReset(t *testing.T) {
+	t.Parallel()
+	client, peer := dialledBy(t, lab.NewHost(t, "h"), "keepalive")
+	client.Await(`keep-alive on: .*`)
+	sendRST(t, peer)
+	client.Line("closed with error: connection reset by peer")
+	client.Exit(0)
+}
+
+func TestTCPClientKeepaliveStop(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		client, _ := dialledBy(t, lab.NewHost(t, "h"), "keepalive")
+		client.Await(`keep-alive on: .*`)
+		stopWaiting(t, client, sig)
+	}
+}
+
+func TestTCPClientKeepaliveCommandLine(t *testing.T) {
+	t.Parallel()
+	var wrong []misuse
+	for _, c := range []struct{ value, shown string }{
+		{"0", "0s"}, {"-1s", "-1s"}, {"500ms", "500ms"}, {"1500ms", "1.5s"}, {"32768s", "9h6m8s"},
+	} {
+		for _, name := range []string{"idle", "interval"} {
+			wrong = append(wrong, misuse{[]string{"-" + name, c.value},
+				fmt.Sprintf("keepalive: -%s %s is not whole seconds from 1s to 32767s", name, c.shown)})
+		}
+	}
+	for _, count := range []string{"0", "-1", "128"} {
+		wrong = append(wrong, misuse{[]string{"-count", count}, "keepalive: -count " + count + " is not from 1 to 127"})
+	}
+	testTCPClientCommandLine(t, "keepalive", "addr idle interval count", append(wrong,
+		misuse{[]string{"-idle", "15"}, `invalid value "15" for flag -idle: parse error`})...)
+}
+
+func TestTCPClientKeepaliveFailures(t *testing.T) {
+	t.Parallel()
+	testTCPClientFailures(t, "keepalive")
+}
