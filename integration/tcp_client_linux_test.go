@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -423,4 +424,99 @@ func TestTCPClientKeepaliveIsTheKernels(t *testing.T) {
 		assertKeepAlive(t, clientSocket(t, client), c.idle, c.interval, c.count)
 		stopWaiting(t, client, syscall.SIGTERM)
 	}
+}
+
+// counter returns one of the kernel's counters of a host, as in "Icmp",
+// "InDestUnreachs": /proc/net/snmp and netstat, names on one line and numbers on
+// the next.
+func counter(t *testing.T, on *lab.Host, group, name string) int {
+	t.Helper()
+	var text []byte
+	var err error
+	on.Do(func() {
+		for _, file := range []string{"snmp", "netstat"} {
+			var more []byte
+			if err == nil {
+				more, err = os.ReadFile("/proc/thread-self/net/" + file)
+			}
+			text = append(text, more...)
+		}
+	})
+	assert.NilError(t, err)
+	lines := strings.Split(string(text), "\n")
+	for i, line := range lines {
+		names := strings.Fields(line)
+		if column := slices.Index(names, name); column > 0 && names[0] == group+":" {
+			n, err := strconv.Atoi(strings.Fields(lines[i+1])[column])
+			assert.NilError(t, err)
+			return n
+		}
+	}
+	t.Fatalf("the kernel counts no %s %s", group, name)
+	return 0
+}
+
+// vanishes starts the program with the shortest times there are, cuts its peer
+// off, and checks that it says so after idle + count × interval.
+func vanishes(t *testing.T, client, peer *lab.Host, addr string, cut func()) {
+	t.Helper()
+	ln := listenTCP(t, peer, addr)
+	begin := time.Now()
+	p := harness.Start(t, client, "tcp_client/keepalive", "-addr", addr, "-idle", "1s", "-interval", "1s", "-count", "2")
+	acceptTCP(t, ln)
+	connectedFrom(p, ln.Addr())
+	p.Line(`keep-alive on: idle 1s, interval 1s, count 2`)
+	cut()
+	p.Line("closed with error: connection timed out")
+	p.Exit(0)
+	assert.Assert(t, time.Since(begin) >= 3*time.Second)
+	assert.Assert(t, counter(t, client, "TcpExt", "TCPKeepAlive") >= 2)
+}
+
+// A peer that is cut off sends nothing, not even an end. The probes tell.
+func TestTCPClientKeepaliveVanishedPeer(t *testing.T) {
+	t.Parallel()
+	segment := lab.NewSegment(t, "segment")
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	segment.Join(t, a, "10.0.0.1/24")
+	segment.Join(t, b, "10.0.0.2/24")
+	vanishes(t, a, b, "10.0.0.2:8080", func() { b.Unplug(t, "eth0") })
+}
+
+// The client's own cable: its kernel has no route left, and tells it no sooner.
+func TestTCPClientKeepaliveOwnCable(t *testing.T) {
+	t.Parallel()
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+	vanishes(t, a, b, "10.0.0.2:8080", func() { a.Unplug(t, "eth0") })
+}
+
+// A router on the way that says "unreachable" is not believed: a probe repeats
+// a sequence number that is acknowledged already, and the kernel ignores ICMP
+// about those (RFC 5927, 4.1).
+func TestTCPClientKeepaliveUnreachablePeer(t *testing.T) {
+	t.Parallel()
+	left, router, right := routed(t)
+	vanishes(t, left, right, "10.0.2.2:8080", func() { router.Unplug(t, "eth1") })
+	assert.Assert(t, counter(t, left, "Icmp", "InDestUnreachs") >= 1)
+	assert.Assert(t, counter(t, left, "TcpExt", "OutOfWindowIcmps") >= 1)
+}
+
+// A peer whose program is silent is there all the same: its kernel answers the
+// probes, and the connection outlasts idle + count × interval.
+func TestTCPClientKeepaliveSilentPeer(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	client, peer := dialledBy(t, h, "keepalive", "-idle", "1s", "-interval", "1s", "-count", "1")
+	client.Line(`keep-alive on: idle 1s, interval 1s, count 1`)
+	poll.WaitOn(t, func(poll.LogT) poll.Result {
+		if n := counter(t, h, "TcpExt", "TCPKeepAlive"); n < 3 {
+			return poll.Continue("%d probes", n)
+		}
+		return poll.Success()
+	}, poll.WithTimeout(30*time.Second), poll.WithDelay(20*time.Millisecond))
+	peer.Close()
+	client.Line("closed")
+	client.Exit(0)
 }
