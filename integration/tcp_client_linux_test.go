@@ -520,3 +520,24 @@ func TestTCPClientKeepaliveSilentPeer(t *testing.T) {
 	client.Line("closed")
 	client.Exit(0)
 }
+
+// Go has keep-alive on for every connection, accepted ones too, and makes a
+// second and a half two.
+func TestTCPClientKeepaliveInGo(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	ln := listenTCP(t, h, "127.0.0.1:0")
+	dialed := dialTCP(t, h, ln.Addr().String())
+	check := func(conn *net.TCPConn, idle, interval, count int) {
+		t.Helper()
+		raw, err := conn.SyscallConn()
+		assert.NilError(t, err)
+		assert.NilError(t, raw.Control(func(fd uintptr) { assertKeepAlive(t, int(fd), idle, interval, count) }))
+	}
+	check(dialed, 15, 15, 9)
+	check(acceptTCP(t, ln), 15, 15, 9)
+	assert.NilError(t, dialed.SetKeepAliveConfig(net.KeepAliveConfig{
+		Enable: true, Idle: 1500 * time.Millisecond, Interval: time.Millisecond, Count: 3,
+	}))
+	check(dialed, 2, 1, 3)
+}

@@ -653,3 +653,23 @@ func TestTCPClientKeepaliveFailures(t *testing.T) {
 	t.Parallel()
 	testTCPClientFailures(t, "keepalive")
 }
+
+// Every client connects to an IPv6 address as to an IPv4 one.
+func TestTCPClientIPv6(t *testing.T) {
+	t.Parallel()
+	for section, last := range map[string]string{
+		"client": "closed", "write": "closed", "close": "closed", "unref": "waiting for the peer",
+		"buffer_size": "wrote .*", "keepalive": "closed",
+	} {
+		h := lab.NewHost(t, "h")
+		ln := listenTCP(t, h, "[::1]:0")
+		p := harness.Start(t, h, "tcp_client/"+section, "-addr", ln.Addr().String())
+		peer := acceptTCP(t, ln)
+		assert.Equal(t, connectedFrom(p, ln.Addr()), peer.RemoteAddr().String())
+		assert.NilError(t, peer.CloseWrite())
+		_, err := io.Copy(io.Discard, peer)
+		assert.NilError(t, err)
+		p.Await(last)
+		p.Exit(0)
+	}
+}
