@@ -64,9 +64,9 @@ func tcpPort(addr net.Addr) int { return addr.(*net.TCPAddr).Port }
 // roomlessListener listens and has no room for another connection: with a backlog
 // of 0 one may wait to be accepted, and one does (listen(2)). The kernel drops
 // the SYN of the next, so that who dials keeps trying until unblock.
-func roomlessListener(t *testing.T, on *lab.Host) (ln *net.TCPListener, unblock func()) {
+func roomlessListener(t *testing.T, on *lab.Host, addr string) (ln *net.TCPListener, unblock func()) {
 	t.Helper()
-	ln = listenTCP(t, on, "127.0.0.1:0")
+	ln = listenTCP(t, on, addr)
 	raw, err := ln.SyscallConn()
 	assert.NilError(t, err)
 	assert.NilError(t, raw.Control(func(fd uintptr) { err = unix.Listen(int(fd), 0) }))
@@ -82,8 +82,14 @@ func roomlessListener(t *testing.T, on *lab.Host) (ln *net.TCPListener, unblock 
 // connect(2): its SYN has been sent and not answered.
 func connectingBy(t *testing.T, on *lab.Host, section string, args ...string) (p *harness.Program, ln *net.TCPListener, unblock func()) {
 	t.Helper()
+	return connectingTo(t, on, on, "127.0.0.1:0", section, args...)
+}
+
+// connectingTo is connectingBy with the listener on another host.
+func connectingTo(t *testing.T, on, peer *lab.Host, addr, section string, args ...string) (p *harness.Program, ln *net.TCPListener, unblock func()) {
+	t.Helper()
 	lab.Require(t, "namespaces", lab.Isolated())
-	ln, unblock = roomlessListener(t, on)
+	ln, unblock = roomlessListener(t, peer, addr)
 	p = harness.Start(t, on, "tcp_client/"+section, append(args, "-addr", ln.Addr().String())...)
 	awaitProcTCP(t, on, "connecting", func(s procTCPSocket) bool {
 		return s.remote == tcpPort(ln.Addr()) && s.state == unix.BPF_TCP_SYN_SENT
@@ -383,6 +389,27 @@ func TestTCPClientBufferSizeIsTheKernels(t *testing.T) {
 			assert.Equal(t, len(readToFIN(t, peer)), wrote)
 		})
 	}
+}
+
+// What was sent counts as queued until it is acknowledged: from a peer that is
+// cut off before the first byte, nothing ever is.
+func TestTCPClientBufferSizeCutOffPeer(t *testing.T) {
+	t.Parallel()
+	segment := lab.NewSegment(t, "segment")
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	segment.Join(t, a, "10.0.0.1/24")
+	segment.Join(t, b, "10.0.0.2/24")
+	client, ln, unblock := connectingTo(t, a, b, "10.0.0.2:8080", "buffer_size")
+	client.Signal(syscall.SIGSTOP)
+	unblock()
+	acceptTCP(t, ln) // the SYN is sent again after a second
+	b.Unplug(t, "eth0")
+	client.Signal(syscall.SIGCONT)
+	connectedFrom(client, ln.Addr())
+	_, queued, wrote := bufferSizes(t, client)
+	client.Exit(0)
+	assert.Assert(t, wrote > 0)
+	assert.Equal(t, queued, wrote)
 }
 
 // A peer that is slow is not one that does not read: each time the window is
