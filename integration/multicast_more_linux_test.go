@@ -533,7 +533,8 @@ func TestMulticastServerOfTheNotes(t *testing.T) {
 	near.Stop()
 	far.Stop()
 
-	// With the method's right name it does send, but with TTL 128 only once bound.
+	// With the method's right name it sends, the first datagram with TTL 128 too:
+	// Node holds it back until the socket is bound and 'listening' is over.
 	near = joined(t, a, "-interface", "eth0")
 	fixed := startNode(t, a, strings.Replace(notesServer, ".MulticastTTL", ".setMulticastTTL", 1))
 	near.Line(`10\.0\.0\.1:\d+ TTL 128: ".*"`)
