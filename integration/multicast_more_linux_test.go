@@ -648,3 +648,38 @@ func awaitMember(t *testing.T, on *lab.Host, ifname, group string) {
 		return poll.Success()
 	}, poll.WithTimeout(30*time.Second), poll.WithDelay(5*time.Millisecond))
 }
+
+// The multicast TTL is an option of its own: IP_TTL does not count. The kernel
+// refuses 256, and takes -1 for its default.
+func TestMulticastTTLIsAnOptionOfItsOwn(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	plain := member(t, h, notesGroup, "lo")
+	conn := listenUDP(t, h, "udp4", "127.0.0.1:0")
+	assert.NilError(t, ipv4.NewConn(conn).SetTTL(77))
+	p := ipv4.NewPacketConn(conn)
+	assert.NilError(t, p.SetMulticastInterface(loopbackOf(t, h)))
+	for _, c := range []struct{ set, ttl int }{{1, 1}, {9, 9}, {-1, 1}} {
+		assert.NilError(t, p.SetMulticastTTL(c.set))
+		_, err := p.WriteTo([]byte("x"), nil, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(notesGroup)))
+		assert.NilError(t, err)
+		_, cm, _ := hear(t, plain)
+		assert.Equal(t, cm.TTL, c.ttl)
+	}
+	err := p.SetMulticastTTL(256)
+	assert.Assert(t, errors.Is(err, unix.EINVAL), "%v", err)
+}
+
+// A socket may be in 20 groups (igmp_max_memberships in the kernel's ip-sysctl.rst).
+func TestMulticastMembershipLimit(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	p := ipv4.NewPacketConn(listenUDP(t, h, "udp4", "0.0.0.0:0"))
+	lo := loopbackOf(t, h)
+	for i := range byte(20) {
+		assert.NilError(t, p.JoinGroup(lo, &net.UDPAddr{IP: net.IPv4(239, 1, 1, i)}))
+	}
+	err := p.JoinGroup(lo, &net.UDPAddr{IP: net.IPv4(239, 1, 1, 20)})
+	assert.Assert(t, errors.Is(err, unix.ENOBUFS), "%v", err)
+}
