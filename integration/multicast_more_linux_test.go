@@ -138,6 +138,39 @@ func TestMulticastMembershipOnTheWire(t *testing.T) {
 	}
 }
 
+// To the network the members of one machine are one: that the second joins and
+// leaves while the first stays is not told.
+func TestMulticastMembershipOneHostOneMember(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{"2", "3"} {
+		t.Run("IGMPv"+version, func(t *testing.T) {
+			t.Parallel()
+			a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+			lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+			setSysctl(t, a, "net/ipv4/conf/eth0/force_igmp_version", version)
+			first := joined(t, a, "-interface", "eth0")
+			tap := tapMulticast(t, b, "eth0")
+			p := leaver(t, a, "-interface", "eth0", "-leave-after", "1ms")
+			p.Line("left .* on eth0")
+			last := joined(t, a, "-interface", "eth0", "-group", "239.9.9.9:8080") // reported, as the first of its group
+			var said []string
+			for {
+				packet, _ := tap.next(unix.IPPROTO_IGMP)
+				said = append(said, igmpMessages(packet, "230.185.192.108")...)
+				if len(igmpMessages(packet, "239.9.9.9")) > 0 {
+					break
+				}
+			}
+			for _, message := range said { // repeated in case of loss
+				assert.Assert(t, message == "v2 report" || message == "v3 change to exclude none", message)
+			}
+			for _, p := range []*harness.Program{first, p, last} {
+				p.Stop()
+			}
+		})
+	}
+}
+
 // After leaving it prints nothing, although another program is a member and so
 // the kernel goes on giving it the group's datagrams.
 func TestMulticastMembershipSilentAfterLeaving(t *testing.T) {
@@ -228,7 +261,8 @@ func TestMulticastMembershipTwice(t *testing.T) {
 }
 
 // TTL 0 never gets onto the wire from a host with a member. From one without it
-// does, still 0: RFC 1112 forbids it, Linux looks only where it loops back.
+// does, still 0: RFC 1122, section 3.2.1.7 forbids it, Linux looks only where it
+// loops back.
 func TestMulticastTTLZero(t *testing.T) {
 	t.Parallel()
 	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
@@ -380,6 +414,17 @@ func TestMulticastServerRoute(t *testing.T) {
 	assert.NilError(t, err)
 	_, _, src := hear(t, plain)
 	assert.Assert(t, strings.HasPrefix(src, "0.0.0.0:"), src)
+
+	// With networks, the routes choose the interface, and so the source.
+	other := lab.NewHost(t, "other")
+	lab.Link(t, h, "10.0.0.1/24", other, "10.0.0.2/24")
+	lab.Link(t, h, "10.0.1.1/24", other, "10.0.1.2/24")
+	h.Route(t, "0.0.0.0/0", "10.0.1.2")
+	var routed net.Conn
+	h.Do(func() { routed, err = net.Dial("udp4", notesGroup) })
+	assert.NilError(t, err)
+	defer routed.Close()
+	assert.Equal(t, routed.LocalAddr().(*net.UDPAddr).IP.String(), "10.0.1.1")
 }
 
 // A socket bound to its interface's own address is a member, and hears what is
@@ -636,6 +681,19 @@ client.on('message', (data, rinfo) => console.log(rinfo.address, rinfo.port, ` +
 	stopNode(everywhere)
 	stopNode(group)
 	stranger.Stop()
+}
+
+// What the page says of Node's BlockList.
+func TestMulticastScopesInNode(t *testing.T) {
+	t.Parallel()
+	p := startNode(t, lab.NewHost(t, "h"), `
+const net = require('net')
+const adminScoped = new net.BlockList()
+adminScoped.addSubnet('239.0.0.0', 8)
+console.log(adminScoped.check('239.255.0.1'), adminScoped.check('230.185.192.108'))
+`)
+	p.Line("true false")
+	p.Exit(0)
 }
 
 // awaitMember waits until the kernel is a member.

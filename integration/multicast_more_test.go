@@ -146,6 +146,12 @@ func TestMulticastMembershipInTheKernel(t *testing.T) {
 	p.Stop() // closing leaves as well
 	assert.DeepEqual(t, memberships(t, a, "eth0"), none)
 
+	p = leaver(t, a, "-interface", "eth0")
+	assert.DeepEqual(t, memberships(t, a, "eth0"), []string{group, "224.0.0.1"})
+	p.Signal(syscall.SIGKILL) // so does being killed
+	p.ExitSaying(-1, "")
+	assert.DeepEqual(t, memberships(t, a, "eth0"), none)
+
 	p = leaver(t, a, "-leave-after", "1ms", "-interface", "eth0")
 	p.Line(`left 230\.185\.192\.108 on eth0`)
 	assert.DeepEqual(t, memberships(t, a, "eth0"), none)
@@ -454,6 +460,29 @@ scopes: classify "224.0.0.1:8080": not an IP address
 scopes: classify "a\nb": not an IP address
 scopes: classify 10.0.0.1: not a multicast address
 `)
+}
+
+// What Go itself knows of an address's scope.
+func TestMulticastScopesInGo(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		addr                       string
+		multicast, link, ifc, site bool
+	}{
+		{addr: "223.255.255.255"},
+		{addr: "224.0.0.1", multicast: true, link: true},
+		{addr: "224.0.1.1", multicast: true},
+		{addr: "239.255.0.1", multicast: true, site: true},
+		{addr: "ff01::1", multicast: true, ifc: true},
+		{addr: "ff02::1", multicast: true, link: true},
+		{addr: "ff05::1", multicast: true},
+	} {
+		addr := netip.MustParseAddr(c.addr)
+		assert.Equal(t, addr.IsMulticast(), c.multicast, c.addr)
+		assert.Equal(t, addr.IsLinkLocalMulticast(), c.link, c.addr)
+		assert.Equal(t, addr.IsInterfaceLocalMulticast(), c.ifc, c.addr)
+		assert.Equal(t, netip.MustParsePrefix("239.0.0.0/8").Contains(addr), c.site, c.addr)
+	}
 }
 
 func TestMulticastScopesCommandLine(t *testing.T) {

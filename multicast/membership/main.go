@@ -76,7 +76,7 @@ func main() {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			// Closing the socket would leave as well. The host reports it to the
 			// routers (IGMP, RFC 3376) once no socket of its is a member any more.
-			if err := p.LeaveGroup(ifi, address); err != nil { // if no member: EADDRNOTAVAIL
+			if err := p.LeaveGroup(ifi, address); err != nil && ctx.Err() == nil { // if no member: EADDRNOTAVAIL
 				log.Fatalf("leave %v on %s: %v", group.Addr(), ifi.Name, err)
 			}
 			member = false

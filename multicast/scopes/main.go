@@ -12,7 +12,7 @@ import (
 )
 
 // ipv4 is the address space of RFC 5771, section 3, and within 239.0.0.0/8 that
-// of RFC 2365, section 6. A row goes to where the next one begins.
+// of RFC 2365. A row goes to where the next one begins.
 var ipv4 = []struct{ first, scope, use string }{
 	{"224.0.0.0", "link-local", "local network control block"}, // no router forwards these, whatever their TTL
 	{"224.0.1.0", "global", "internetwork control block"},
