@@ -121,7 +121,7 @@ func TestMulticastScopesLinkLocalStaysOnTheLink(t *testing.T) {
 	stopRouter(smcroute)
 }
 
-// RFC 1112 keeps a datagram of TTL 0 on its host. Linux does so only where some
+// RFC 1122 (3.2.1.7) has no host send a datagram of TTL 0. Linux obeys only where some
 // program of that host is a member; from a host with none, it goes out.
 func TestMulticastServerTTLZero(t *testing.T) {
 	t.Parallel()
