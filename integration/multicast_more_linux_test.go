@@ -303,10 +303,9 @@ func TestMulticastLoopbackOptions(t *testing.T) {
 	from := p.Line(`sending to \S+ from (\S+) on eth0, TTL 0`)[0]
 	p.Line("loopback on: heard") // and now it waits for the second
 	port := int(netip.MustParseAddrPort(from).Port())
-	i := -1
 	fds := socketsOf(t, p)
 	assert.Equal(t, len(fds), 2)
-	i = slices.IndexFunc(fds, func(fd int) bool {
+	i := slices.IndexFunc(fds, func(fd int) bool {
 		name, err := unix.Getsockname(fd)
 		in4, ok := name.(*unix.SockaddrInet4)
 		return err == nil && ok && in4.Port == port

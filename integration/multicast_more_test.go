@@ -240,6 +240,26 @@ func TestMulticastTTLStaysHome(t *testing.T) {
 	far.Stop()
 }
 
+// -interface decides, not the source address: here two interfaces have the same.
+func TestMulticastTTLInterface(t *testing.T) {
+	t.Parallel()
+	a := lab.NewHost(t, "a")
+	var far []*harness.Program
+	for _, name := range []string{"b", "c"} {
+		h := lab.NewHost(t, name)
+		lab.Link(t, a, "10.0.0.1/24", h, "10.0.0.2/24")
+		far = append(far, joined(t, h, "-interface", "eth0"))
+	}
+	for i, client := range far {
+		ifname := fmt.Sprintf("eth%d", i)
+		client.Line(sendTTLs(t, a, "5", "-interface", ifname) + ` TTL 5: "TTL 5"`)
+		client.Line(marker(t, a, "-interface", ifname) + ` TTL 128: ".*"`)
+	}
+	for _, client := range far {
+		client.Stop()
+	}
+}
+
 func TestMulticastTTLCommandLine(t *testing.T) {
 	t.Parallel()
 	list := func(list, item string) misuse {
@@ -323,6 +343,22 @@ func TestMulticastLoopbackWait(t *testing.T) {
 		p.Line("loopback on: heard")
 		p.Signal(sig)
 		p.Line("closed")
+		p.Exit(0)
+	}
+}
+
+// It sends by the interface on which it is a member, though another has the
+// same address.
+func TestMulticastLoopbackInterface(t *testing.T) {
+	t.Parallel()
+	a := lab.NewHost(t, "a")
+	lab.Link(t, a, "10.0.0.1/24", lab.NewHost(t, "b"), "")
+	lab.Link(t, a, "10.0.0.1/24", lab.NewHost(t, "c"), "")
+	for _, ifname := range []string{"eth0", "eth1"} {
+		p := harness.Start(t, a, "multicast/loopback", "-interface", ifname, "-wait", "200ms")
+		p.Line(`sending to \S+ from 10\.0\.0\.1:\d+ on ` + ifname + `, TTL 0`)
+		p.Line("loopback on: heard")
+		p.Line("loopback off: silent")
 		p.Exit(0)
 	}
 }
@@ -460,6 +496,8 @@ scopes: classify "224.0.0.1:8080": not an IP address
 scopes: classify "a\nb": not an IP address
 scopes: classify 10.0.0.1: not a multicast address
 `)
+	testFailure(t, h, "scopes: classify 192.0.2.1: not a multicast address", "multicast/scopes", "192.0.2.1")
+	testFailure(t, h, `scopes: classify "x": not an IP address`, "multicast/scopes", "x")
 }
 
 // What Go itself knows of an address's scope.

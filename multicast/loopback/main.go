@@ -90,7 +90,7 @@ func main() {
 			fmt.Println(data + ": silent")
 		default:
 			fmt.Println(data + ": heard")
-			if !loop && ifi.Flags&net.FlagLoopback != 0 {
+			if !loop { // so it is the loopback interface
 				fmt.Printf("%s returns everything that is sent on it: try -interface with a network card's name\n", ifi.Name)
 			}
 		}
