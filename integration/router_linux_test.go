@@ -80,7 +80,48 @@ func TestMulticastServerTTLAcrossARouter(t *testing.T) {
 	stopRouter(smcroute)
 }
 
-// RFC 1112 keeps a datagram of TTL 0 on its host. Linux does so only where some
+// The ttl program's datagrams arrive, for each router, with one less; those that
+// have none left are not passed on. TTL 0 is seen on the network, where the
+// sender's host has no member (see TestMulticastTTLZero), but the router drops it.
+func TestMulticastTTLAcrossARouter(t *testing.T) {
+	t.Parallel()
+	left, router, right := routed(t)
+	smcroute := routeMulticast(t, router, "230.185.192.108")
+	near, far := member(t, router, notesGroup, "eth0"), joined(t, right, "-interface", "eth0")
+	from := sendTTLs(t, left, "0,1,2,128", "-interface", "eth0")
+	for _, ttl := range []int{0, 1, 2, 128} {
+		data, cm, src := hear(t, near)
+		assert.Equal(t, src, from)
+		assert.Equal(t, cm.TTL, ttl)
+		assert.Equal(t, data, fmt.Sprintf("TTL %d", ttl))
+	}
+	far.Line(from + ` TTL 1: "TTL 2"`)
+	far.Line(from + ` TTL 127: "TTL 128"`)
+	from = sendTTLs(t, left, "1,0,3", "-interface", "eth0")
+	far.Line(from + ` TTL 2: "TTL 3"`) // and nothing that had 1 or 0
+	far.Stop()
+	stopRouter(smcroute)
+}
+
+// Nobody forwards 224.0.0.0/24, whatever the TTL and whatever the router was
+// told (RFC 5771, section 4): the address is the scope.
+func TestMulticastScopesLinkLocalStaysOnTheLink(t *testing.T) {
+	t.Parallel()
+	const group = "224.0.0.200:8080"
+	left, router, right := routed(t)
+	smcroute := routeMulticast(t, router, "224.0.0.200")
+	near, far := member(t, router, group, "eth0"), joined(t, right, "-interface", "eth0", "-group", group)
+	from := sendTTLs(t, left, "128", "-interface", "eth0", "-group", group)
+	_, cm, src := hear(t, near)
+	assert.Equal(t, src, from)
+	assert.Equal(t, cm.TTL, 128)
+	from = sendTTLs(t, router, "9", "-interface", "eth1", "-group", group)
+	far.Line(from + ` TTL 9: "TTL 9"`) // and not the one before
+	far.Stop()
+	stopRouter(smcroute)
+}
+
+// RFC 1122 (3.2.1.7) has no host send a datagram of TTL 0. Linux obeys only where some
 // program of that host is a member; from a host with none, it goes out.
 func TestMulticastServerTTLZero(t *testing.T) {
 	t.Parallel()

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -173,7 +174,20 @@ func link(a *Host, aAddrs string, b *Host, bAddrs string) error {
 	}); err != nil {
 		return err
 	}
-	return errors.Join(a.configure(aName, aAddrs), b.configure(bName, bAddrs))
+	return errors.Join(a.configure(aName, aAddrs), b.configure(bName, bAddrs), a.await(aName), b.await(bName))
+}
+
+// await waits until an interface sends. The kernel brings it up in its own time
+// once both ends are; until then it drops what it is given, without a word.
+func (h *Host) await(ifname string) error {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		card, err := h.net.LinkByName(ifname)
+		if err != nil || card.Attrs().OperState == netlink.OperUp {
+			return err
+		} else if time.Now().After(end) {
+			return fmt.Errorf("%s is %v", ifname, card.Attrs().OperState)
+		}
+	}
 }
 
 // card names the host's next interface.
