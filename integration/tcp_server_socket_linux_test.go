@@ -1,0 +1,145 @@
+package integration
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"gotest.tools/v3/assert"
+	"gotest.tools/v3/poll"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
+)
+
+// awaitKernel waits until the kernel says so, of which it tells nobody.
+func awaitKernel(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	poll.WaitOn(t, func(poll.LogT) poll.Result {
+		if is() {
+			return poll.Success()
+		}
+		return poll.Continue("%s", what)
+	}, poll.WithTimeout(30*time.Second), poll.WithDelay(2*time.Millisecond))
+}
+
+// unreadOf returns how many bytes of a client are in the receive queue of the
+// server's socket, accepted or not: /proc/net/tcp (the kernel's
+// proc_net_tcp.rst). It is -1 if there is no such socket.
+func unreadOf(t *testing.T, on *lab.Host, client net.Conn) int {
+	t.Helper()
+	var text []byte
+	var err error
+	on.Do(func() { text, err = os.ReadFile("/proc/thread-self/net/tcp") })
+	assert.NilError(t, err)
+	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n")[1:] {
+		var slot, ip, local, remote, state, sending, unread int
+		_, err := fmt.Sscanf(line, "%d: %X:%X %X:%X %X %X:%X", &slot, &ip, &local, &ip, &remote, &state, &sending, &unread)
+		assert.NilError(t, err, line)
+		if remote == client.LocalAddr().(*net.TCPAddr).Port && local == client.RemoteAddr().(*net.TCPAddr).Port {
+			return unread
+		}
+	}
+	return -1
+}
+
+// written returns how many bytes a program has written with write(2), to its
+// output as to files and sockets (proc_pid_io(5)).
+func written(t *testing.T, p *harness.Program) (n int) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", p.Pid()))
+	assert.NilError(t, err)
+	_, counter, _ := strings.Cut(string(text), "wchar: ")
+	_, err = fmt.Sscan(counter, &n)
+	assert.NilError(t, err)
+	return n
+}
+
+// testDescriptors is a server with no descriptor free: it neither dies nor
+// spins, and whoever waits is served once another has gone.
+func (s connServer) testDescriptors(t *testing.T) {
+	t.Helper()
+	h := lab.NewHost(t, "h")
+	p := s.start(t, h, "-addr", "127.0.0.1:0")
+	addr := p.Ready()
+	s.serves(t, p, dialTCP(t, h, addr)) // what it opens only once, it has
+	limit := uint64(0)
+	for free := 0; free < 2; limit++ { // it may hold some with high numbers
+		if _, err := os.Lstat(fmt.Sprintf("/proc/%d/fd/%d", p.Pid(), limit)); err != nil {
+			free++
+		}
+	}
+	assert.NilError(t, unix.Prlimit(p.Pid(), unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: limit}, nil))
+
+	begin, before := time.Now(), written(t, p)
+	var clients []*net.TCPConn
+	for range 6 {
+		clients = append(clients, dialTCP(t, h, addr))
+	}
+	const complaint = "accept tcp 127.0.0.1:12345: accept4: too many open files" // about as long
+	awaitKernel(t, "no complaint", func() bool { return written(t, p)-before >= len(complaint) })
+	for _, client := range clients {
+		s.serves(t, p, client)
+	}
+	p.Signal(syscall.SIGTERM)
+	p.Await("closed")
+	p.ExitSaying(0, fmt.Sprintf(`(%s: accept tcp .*: accept4: too many open files\n){1,%d}`,
+		s.section, 1+time.Since(begin)/(500*time.Millisecond)))
+}
+
+func TestTCPServerReadDescriptors(t *testing.T) {
+	t.Parallel()
+	readServer.testDescriptors(t)
+}
+
+// stopped starts a section of the chapter that has been stopped, as by Ctrl+Z,
+// and resumes later: until then, all that arrives is the kernel's to keep.
+func stopped(t *testing.T, on *lab.Host, section string, args ...string) (p *harness.Program, addr string) {
+	t.Helper()
+	p = harness.Start(t, on, "tcp_server/"+section, args...)
+	addr = p.Ready()
+	p.Signal(syscall.SIGSTOP)
+	return p, addr
+}
+
+// arrive writes each piece in a write of its own, and waits for each to be in
+// the kernel's queue of the server's host.
+func arrive(t *testing.T, on *lab.Host, client *net.TCPConn, pieces ...string) {
+	t.Helper()
+	want := max(unreadOf(t, on, client), 0)
+	for _, piece := range pieces {
+		tell(t, client, piece)
+		want += len(piece)
+		awaitKernel(t, "not all has arrived", func() bool { return unreadOf(t, on, client) == want })
+	}
+}
+
+// Two writes, one read: both were there by the time the program read. One write,
+// two reads: it is longer than the buffer.
+func TestTCPServerReadTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := stopped(t, h, "read", "-buffer", "8")
+	two := dialTCP(t, h, addr)
+	arrive(t, h, two, "one", "two")
+	server.Signal(syscall.SIGCONT)
+	server.Line(of(two) + `read 6 bytes: "onetwo"`)
+	assert.NilError(t, two.CloseWrite())
+	server.Line(of(two) + `ended after 6 bytes`)
+
+	one := harness.Start(t, h, "tcp_client/client", "-message", "read-me-twice")
+	from := one.Line(`connected to \S+ from (\S+)`)[0]
+	one.Line(`sent 13 bytes: "read-me-twice"`)
+	one.Line(`closed`)
+	one.Exit(0)
+	server.Line(from + ` read 8 bytes: "read-me-"`)
+	server.Line(from + ` read 5 bytes: "twice"`)
+	server.Line(from + ` ended after 13 bytes`)
+	server.Stop()
+	harness.Transcript(t, "tcp_server/read.txt", server, one)
+}

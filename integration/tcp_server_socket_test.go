@@ -1,0 +1,216 @@
+package integration
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
+)
+
+// connServer is a section of this file: what it promises as all servers do.
+type connServer struct {
+	section string
+	args    []string // with which it soon has served a client that says hello and goes
+	to      bool     // it wants a file too
+	served  string   // what it then prints last of that client, if it prints
+	echoes  bool
+}
+
+func (s connServer) start(t *testing.T, on *lab.Host, args ...string) *harness.Program {
+	t.Helper()
+	if s.to {
+		args = append(args, "-to", filepath.Join(t.TempDir(), "message.txt"))
+	}
+	return harness.Start(t, on, "tcp_server/"+s.section, append(s.args, args...)...)
+}
+
+// serves checks that the server serves a connected client.
+func (s connServer) serves(t *testing.T, p *harness.Program, client *net.TCPConn) {
+	t.Helper()
+	tell(t, client, "hello")
+	assert.NilError(t, client.CloseWrite())
+	got, err := io.ReadAll(client)
+	assert.NilError(t, err)
+	assert.Equal(t, string(got), map[bool]string{true: "hello"}[s.echoes])
+	if s.served != "" {
+		p.Await(of(client) + s.served)
+	}
+}
+
+// test is one proof for all that every server promises.
+func (s connServer) test(t *testing.T, flags string, wrong ...misuse) {
+	t.Run("command line", func(t *testing.T) {
+		t.Parallel()
+		for _, addr := range []string{"127.0.0.1", "127.0.0.1:http", "127.0.0.1:65536", "::1:8080", ""} {
+			wrong = append(wrong, misuse{[]string{"-addr", addr}, s.section + ": -addr " + addr + " is not a host and a port"})
+		}
+		testCommandLine(t, "tcp_server/"+s.section, "addr "+flags, wrong...)
+	})
+	t.Run("failures", func(t *testing.T) {
+		t.Parallel()
+		h := lab.NewHost(t, "h")
+		ln := listenTCP(t, h, "127.0.0.1:0")
+		p := s.start(t, h, "-addr", ln.Addr().String())
+		p.ExitSaying(1, s.section+": listen tcp "+regexp.QuoteMeta(ln.Addr().String())+": bind: .*in use.*\n")
+		p = s.start(t, h, "-addr", "host.invalid:1") // RFC 2606 keeps .invalid free
+		p.ExitSaying(1, s.section+`: listen tcp: lookup host\.invalid.*\n`)
+	})
+	t.Run("defaults to 127.0.0.1:8080", func(t *testing.T) {
+		t.Parallel()
+		lab.Require(t, "namespaces", lab.Isolated())
+		h := lab.NewHost(t, "h")
+		p := s.start(t, h)
+		assert.Equal(t, p.Ready(), "127.0.0.1:8080")
+		p.Stop()
+	})
+	for _, any := range []string{"127.0.0.1:0", "[::1]:0", "localhost:0"} {
+		t.Run("many at once on "+any, func(t *testing.T) {
+			t.Parallel()
+			h := lab.NewHost(t, "h")
+			p := s.start(t, h, "-addr", any)
+			addr := p.Ready()
+			var clients []*net.TCPConn
+			for range 30 {
+				clients = append(clients, dialTCP(t, h, addr))
+			}
+			for i := range clients { // all are open, and the last to come is the first to be served
+				s.serves(t, p, clients[len(clients)-1-i])
+			}
+			p.Stop()
+		})
+	}
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		t.Run(fmt.Sprintf("%v with clients connected", sig), func(t *testing.T) {
+			t.Parallel()
+			h := lab.NewHost(t, "h")
+			p := s.start(t, h, "-addr", "127.0.0.1:0")
+			addr := p.Ready()
+			silent, talking, served := dialTCP(t, h, addr), dialTCP(t, h, addr), dialTCP(t, h, addr)
+			tell(t, talking, "hel")
+			s.serves(t, p, served) // accepted last: so all are
+			begin := time.Now()
+			p.Signal(sig)
+			p.Await("closed")
+			p.Exit(0)
+			// A second is promised. What takes ten waits for something else.
+			assert.Assert(t, time.Since(begin) < 10*time.Second)
+			for _, client := range []net.Conn{silent, talking} {
+				_, err := io.Copy(io.Discard, client) // FIN or RST: gone
+				assert.Assert(t, !os.IsTimeout(err), "%v", err)
+			}
+		})
+	}
+}
+
+// tell sends data in one write.
+func tell(t *testing.T, conn net.Conn, data string) {
+	t.Helper()
+	_, err := io.WriteString(conn, data)
+	assert.NilError(t, err)
+}
+
+// reset closes a connection with an RST.
+func reset(t *testing.T, conn *net.TCPConn) {
+	t.Helper()
+	assert.NilError(t, conn.SetLinger(0))
+	assert.NilError(t, conn.Close())
+}
+
+// of is the pattern that begins a server's lines on this client.
+func of(client net.Conn) string { return regexp.QuoteMeta(client.LocalAddr().String()) + " " }
+
+// noise is data that only ever looks like itself.
+func noise(n int) []byte {
+	data := make([]byte, n)
+	rand.NewChaCha8([32]byte{byte(n)}).Read(data)
+	return data
+}
+
+var readServer = connServer{section: "read", served: "ended after 5 bytes"}
+
+func TestTCPServerReadAsAllServers(t *testing.T) {
+	t.Parallel()
+	says := func(value string) misuse {
+		return misuse{[]string{"-buffer", value}, "read: -buffer " + value + " is not from 1 to 16777216"}
+	}
+	readServer.test(t, "buffer", says("0"), says("-1"), says("16777217"), says("9223372036854775807"),
+		misuse{[]string{"-buffer", "x"}, `invalid value "x" for flag -buffer: parse error`})
+}
+
+// A line for each read, its data quoted and cut to 64 bytes, then the sum.
+func TestTCPServerReadShowsData(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/read", "-addr", "127.0.0.1:0")
+	client := dialTCP(t, h, server.Ready())
+	sum := 0
+	for data, shown := range map[string]string{
+		"hello":                  `"hello"`,
+		"a\x00\n\"\\\xff":        `"a\x00\n\"\\\xff"`,
+		"你好":                     `"你好"`,
+		strings.Repeat("x", 64):  `"` + strings.Repeat("x", 64) + `"`,
+		strings.Repeat("y", 65):  `"` + strings.Repeat("y", 64) + `"…`,
+		strings.Repeat("z", 999): `"` + strings.Repeat("z", 64) + `"…`,
+	} {
+		tell(t, client, data)
+		server.Line(of(client) + fmt.Sprintf(`read %d bytes: `, len(data)) + regexp.QuoteMeta(shown))
+		sum += len(data)
+	}
+	assert.NilError(t, client.CloseWrite())
+	server.Line(of(client) + fmt.Sprintf("ended after %d bytes", sum))
+	_, err := client.Read(make([]byte, 1)) // the server has closed too
+	assert.Equal(t, err, io.EOF)
+
+	server.Stop()
+}
+
+// The sum is of all reads, however many.
+func TestTCPServerReadCountsAllBytes(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/read", "-addr", "127.0.0.1:0", "-buffer", "4096")
+	addr := server.Ready()
+	for _, n := range []int{0, 1, 4096, 1<<20 + 7} {
+		client := dialTCP(t, h, addr)
+		_, err := client.Write(noise(n))
+		assert.NilError(t, err)
+		assert.NilError(t, client.CloseWrite())
+		for sum, more := 0, 0; sum < n; sum += more {
+			_, err := fmt.Sscan(server.Line(of(client) + `read (\d+) bytes: .*`)[0], &more)
+			assert.NilError(t, err)
+			assert.Assert(t, 0 < more && more <= 4096, "%d", more)
+		}
+		server.Line(of(client) + fmt.Sprintf("ended after %d bytes", n))
+	}
+	server.Stop()
+}
+
+// A reset is no FIN: nothing has ended in good order. It costs that client's
+// connection and no other.
+func TestTCPServerReadReset(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/read", "-addr", "127.0.0.1:0")
+	addr := server.Ready()
+	rude, other := dialTCP(t, h, addr), dialTCP(t, h, addr)
+	tell(t, rude, "hel")
+	server.Line(of(rude) + `read 3 bytes: "hel"`)
+	reset(t, rude)
+	readServer.serves(t, server, other)
+	server.Signal(syscall.SIGTERM)
+	server.Line("closed")
+	server.ExitSaying(0, fmt.Sprintf(`read: read tcp %s->%s: read: connection reset by peer\n`,
+		regexp.QuoteMeta(addr), regexp.QuoteMeta(rude.LocalAddr().String())))
+}
