@@ -3,7 +3,9 @@ package integration
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,21 +33,37 @@ func awaitKernel(t *testing.T, what string, is func() bool) {
 // unreadOf returns how many bytes of a client are in the receive queue of the
 // server's socket, accepted or not: /proc/net/tcp (the kernel's
 // proc_net_tcp.rst). It is -1 if there is no such socket.
-func unreadOf(t *testing.T, on *lab.Host, client net.Conn) int {
+func unreadOf(t *testing.T, on *lab.Host, client string) int {
 	t.Helper()
 	var text []byte
 	var err error
 	on.Do(func() { text, err = os.ReadFile("/proc/thread-self/net/tcp") })
 	assert.NilError(t, err)
+	port := netip.MustParseAddrPort(client).Port()
 	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n")[1:] {
 		var slot, ip, local, remote, state, sending, unread int
 		_, err := fmt.Sscanf(line, "%d: %X:%X %X:%X %X %X:%X", &slot, &ip, &local, &ip, &remote, &state, &sending, &unread)
 		assert.NilError(t, err, line)
-		if remote == client.LocalAddr().(*net.TCPAddr).Port && local == client.RemoteAddr().(*net.TCPAddr).Port {
+		if remote == int(port) {
 			return unread
 		}
 	}
 	return -1
+}
+
+// awaitFull waits until a client has sent all that the server's kernel takes
+// while nobody reads: the queue is long and no longer grows.
+func awaitFull(t *testing.T, on *lab.Host, client string) (unread int) {
+	t.Helper()
+	same := 0
+	awaitKernel(t, "the queue still grows", func() bool {
+		now := unreadOf(t, on, client)
+		if same++; now != unread || now < 65536 {
+			unread, same = now, 0
+		}
+		return same == 20
+	})
+	return unread
 }
 
 // written returns how many bytes a program has written with write(2), to its
@@ -111,11 +129,11 @@ func stopped(t *testing.T, on *lab.Host, section string, args ...string) (p *har
 // the kernel's queue of the server's host.
 func arrive(t *testing.T, on *lab.Host, client *net.TCPConn, pieces ...string) {
 	t.Helper()
-	want := max(unreadOf(t, on, client), 0)
+	want := max(unreadOf(t, on, client.LocalAddr().String()), 0)
 	for _, piece := range pieces {
 		tell(t, client, piece)
 		want += len(piece)
-		awaitKernel(t, "not all has arrived", func() bool { return unreadOf(t, on, client) == want })
+		awaitKernel(t, "not all has arrived", func() bool { return unreadOf(t, on, client.LocalAddr().String()) == want })
 	}
 }
 
@@ -142,4 +160,45 @@ func TestTCPServerReadTranscript(t *testing.T) {
 	server.Line(from + ` ended after 13 bytes`)
 	server.Stop()
 	harness.Transcript(t, "tcp_server/read.txt", server, one)
+}
+
+func TestTCPServerCloseEventDescriptors(t *testing.T) {
+	t.Parallel()
+	closeEventServer.testDescriptors(t)
+}
+
+// victim, in the environment, makes the test binary a client that writes to the
+// address until it is killed.
+const victim = "SOCKETS_VICTIM"
+
+func TestTCPServerCloseEventVictim(t *testing.T) {
+	addr := os.Getenv(victim)
+	if addr == "" {
+		t.Skip("for TestTCPServerCloseEventKilledClient")
+	}
+	conn, err := net.Dial("tcp", addr)
+	assert.NilError(t, err)
+	fmt.Println("from", conn.LocalAddr())
+	for err == nil {
+		_, err = conn.Write(make([]byte, 1<<20))
+	}
+}
+
+// A client that is killed in the midst of a write closes in good order, as far
+// as the server can tell: its kernel sends what it has, and a FIN.
+func TestTCPServerCloseEventKilledClient(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/close_event", "-addr", "127.0.0.1:0")
+	cmd := exec.Command("/proc/self/exe", "-test.run=^TestTCPServerCloseEventVictim$", "-test.count=1")
+	cmd.Env = append(os.Environ(), victim+"="+server.Ready())
+	client := harness.Command(t, h, cmd)
+	from := client.Line(`from (\S+)`)[0]
+	server.Signal(syscall.SIGSTOP) // nobody reads now: the client will be in a write
+	awaitFull(t, h, from)
+	client.Signal(syscall.SIGKILL)
+	client.Exit(-1)
+	server.Signal(syscall.SIGCONT)
+	server.Line(from + ` closed`)
+	server.Stop()
 }

@@ -214,3 +214,54 @@ func TestTCPServerReadReset(t *testing.T) {
 	server.ExitSaying(0, fmt.Sprintf(`read: read tcp %s->%s: read: connection reset by peer\n`,
 		regexp.QuoteMeta(addr), regexp.QuoteMeta(rude.LocalAddr().String())))
 }
+
+var closeEventServer = connServer{section: "close_event", served: "closed"}
+
+func TestTCPServerCloseEventAsAllServers(t *testing.T) {
+	t.Parallel()
+	closeEventServer.test(t, "")
+}
+
+// A FIN and a reset, as the page shows them.
+func TestTCPServerCloseEventTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/close_event")
+	addr := server.Ready()
+	client := harness.Start(t, h, "tcp_client/client")
+	from := client.Line(`connected to \S+ from (\S+)`)[0]
+	client.Line(`sent 5 bytes: "hello"`)
+	client.Line(`closed`)
+	client.Exit(0)
+	server.Line(from + ` closed`)
+	rude := dialTCP(t, h, addr)
+	reset(t, rude)
+	server.Line(of(rude) + `closed with error: connection reset by peer`)
+	server.Stop()
+	harness.Transcript(t, "tcp_server/close_event.txt", server, client)
+}
+
+// However much came before it, a FIN is a good end and a reset is not; the one
+// says nothing of the other connections.
+func TestTCPServerCloseEventAfterData(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/close_event", "-addr", "127.0.0.1:0")
+	addr := server.Ready()
+	other := dialTCP(t, h, addr)
+	for _, n := range []int{0, 1, 1 << 20} {
+		client := dialTCP(t, h, addr)
+		_, err := client.Write(noise(n))
+		assert.NilError(t, err)
+		assert.NilError(t, client.Close())
+		server.Line(of(client) + `closed`)
+
+		client = dialTCP(t, h, addr)
+		_, err = client.Write(noise(n))
+		assert.NilError(t, err)
+		reset(t, client)
+		server.Line(of(client) + `closed with error: connection reset by peer`)
+	}
+	closeEventServer.serves(t, server, other)
+	server.Stop()
+}
