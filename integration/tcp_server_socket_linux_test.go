@@ -1,11 +1,16 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -201,4 +206,129 @@ func TestTCPServerCloseEventKilledClient(t *testing.T) {
 	server.Signal(syscall.SIGCONT)
 	server.Line(from + ` closed`)
 	server.Stop()
+}
+
+func TestTCPServerPipeDescriptors(t *testing.T) {
+	t.Parallel()
+	pipeServer.testDescriptors(t)
+}
+
+// inFolder starts a section of the chapter as a shell in that folder does, or as
+// bazel run does: from elsewhere, with the folder in BUILD_WORKING_DIRECTORY.
+func inFolder(t *testing.T, on *lab.Host, bazel bool, dir, section string, args ...string) *harness.Program {
+	t.Helper()
+	p := harness.Start(t, on, "tcp_server/"+section, "-addr", "127.0.0.1:0", "-to", os.DevNull)
+	p.Ready()
+	binary, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", p.Pid()))
+	assert.NilError(t, err)
+	p.Stop()
+
+	cmd := exec.Command(binary, args...)
+	if cmd.Dir = dir; bazel {
+		cmd.Dir, cmd.Env = t.TempDir(), append(os.Environ(), "BUILD_WORKING_DIRECTORY="+dir)
+	}
+	p = harness.Command(t, on, cmd)
+	p.Section = "tcp_server/" + section
+	return p
+}
+
+// With nothing but the defaults: the file is in the folder where one has typed
+// the command, go run or bazel run.
+func TestTCPServerPipeTranscript(t *testing.T) {
+	t.Parallel()
+	for _, bazel := range []bool{false, true} {
+		h := lab.NewHost(t, "h")
+		dir := t.TempDir()
+		server := inFolder(t, h, bazel, dir, "pipe")
+		server.Line(`listening on 127\.0\.0\.1:8080`)
+		client := harness.Start(t, h, "tcp_client/client")
+		from := client.Line(`connected to \S+ from (\S+)`)[0]
+		client.Line(`sent 5 bytes: "hello"`)
+		client.Line(`closed`)
+		client.Exit(0)
+		server.Line(from + ` piped 5 bytes`)
+		server.Stop()
+		assert.Equal(t, contents(t, filepath.Join(dir, "message.txt")), "hello")
+		harness.Transcript(t, "tcp_server/pipe.txt", server, client)
+	}
+}
+
+// No room in the file: it costs the connection, whose client learns of it by a
+// reset if it still sends; it is reported, and the next is served as well.
+func testPipeFullDisk(t *testing.T, section string) {
+	t.Helper()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/"+section, "-addr", "127.0.0.1:0", "-to", "/dev/full")
+	addr := server.Ready()
+	want := ""
+	for range 2 {
+		client := dialTCP(t, h, addr)
+		var err error
+		for err == nil {
+			_, err = client.Write(noise(65536))
+		}
+		assert.Assert(t, errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE), "%v", err)
+		server.Await(of(client) + `piped 0 bytes`)
+		want += fmt.Sprintf(`%s: writeto tcp %s->%s: write /dev/full: no space left on device\n`, section,
+			regexp.QuoteMeta(addr), regexp.QuoteMeta(client.LocalAddr().String()))
+	}
+	server.Signal(syscall.SIGTERM)
+	server.Await("closed")
+	server.ExitSaying(0, want)
+}
+
+func TestTCPServerPipeFullDisk(t *testing.T) {
+	t.Parallel()
+	testPipeFullDisk(t, "pipe")
+}
+
+// bytesRead returns how many bytes have gone through read(2), by its name in
+// /proc: a process or thread-self (proc_pid_io(5)).
+func bytesRead(t *testing.T, who string) (n int) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/" + who + "/io")
+	assert.NilError(t, err)
+	_, err = fmt.Sscanf(string(text), "rchar: %d", &n)
+	assert.NilError(t, err)
+	return n
+}
+
+// io.Copy splices a connection into a file, so that no byte of it passes through
+// the program, but not into one that is open for appending: splice(2) refuses.
+func TestTCPServerPipeSplicesNot(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	const size = 8 << 20
+	send := func(addr string) *net.TCPConn {
+		client := dialTCP(t, h, addr)
+		go func() {
+			client.Write(noise(size))
+			client.CloseWrite()
+		}()
+		return client
+	}
+
+	server := pipeServer.start(t, h, "-addr", "127.0.0.1:0")
+	addr := server.Ready()
+	before := bytesRead(t, fmt.Sprint(server.Pid()))
+	client := send(addr)
+	server.Line(of(client) + fmt.Sprintf(`piped %d bytes`, size))
+	assert.Assert(t, bytesRead(t, fmt.Sprint(server.Pid()))-before >= size)
+	server.Stop()
+
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	ln := listenTCP(t, h, "127.0.0.1:0")
+	for flag, spliced := range map[int]bool{0: true, os.O_APPEND: false} {
+		file, err := os.OpenFile(filepath.Join(t.TempDir(), "file"), os.O_WRONLY|os.O_CREATE|flag, 0o600)
+		assert.NilError(t, err)
+		defer file.Close()
+		send(ln.Addr().String())
+		conn := acceptTCP(t, ln)
+		before := bytesRead(t, "thread-self")
+		n, err := io.Copy(file, conn)
+		assert.NilError(t, err)
+		assert.Equal(t, n, int64(size))
+		assert.Equal(t, bytesRead(t, "thread-self")-before < size/2, spliced)
+	}
 }

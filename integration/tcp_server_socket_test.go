@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -8,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -264,4 +267,129 @@ func TestTCPServerCloseEventAfterData(t *testing.T) {
 	}
 	closeEventServer.serves(t, server, other)
 	server.Stop()
+}
+
+var pipeServer = connServer{section: "pipe", to: true, served: "piped 5 bytes"}
+
+func TestTCPServerPipeAsAllServers(t *testing.T) {
+	t.Parallel()
+	pipeServer.test(t, "to")
+}
+
+// contents returns what is in a file.
+func contents(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	assert.NilError(t, err)
+	return string(data)
+}
+
+// Every byte of several megabytes from several connections at once is in the
+// file, after what was there before, and those of one connection are in order.
+// They can be told apart: the upper half of a byte is the connection's number.
+func testPipesAll(t *testing.T, section string, args ...string) {
+	t.Helper()
+	h := lab.NewHost(t, "h")
+	file := filepath.Join(t.TempDir(), "message.txt")
+	assert.NilError(t, os.WriteFile(file, []byte("before"), 0o600))
+	server := harness.Start(t, h, "tcp_server/"+section, append(args, "-addr", "127.0.0.1:0", "-to", file)...)
+	addr := server.Ready()
+
+	const connections, each = 8, 4 << 20
+	data := make([][]byte, connections)
+	errs := make(chan error)
+	for i := range connections {
+		data[i] = noise(each + i)
+		for j := range data[i] {
+			data[i][j] = byte(i)<<4 | data[i][j]&15
+		}
+		client := dialTCP(t, h, addr)
+		go func() {
+			_, err := client.Write(data[i])
+			errs <- errors.Join(err, client.CloseWrite())
+		}()
+	}
+	for range connections {
+		assert.NilError(t, <-errs)
+	}
+	var sizes []string
+	for len(sizes) < connections {
+		sizes = append(sizes, server.Await(`\S+ piped (\d+) bytes`)[0])
+	}
+	slices.Sort(sizes)
+	for i, size := range sizes {
+		assert.Equal(t, size, fmt.Sprint(each+i))
+	}
+	server.Stop()
+
+	got, ok := strings.CutPrefix(contents(t, file), "before")
+	assert.Assert(t, ok)
+	apart := make([][]byte, connections)
+	for _, b := range []byte(got) {
+		i := (b >> 4) % connections // of a foreign byte another's data will differ
+		apart[i] = append(apart[i], b)
+	}
+	for i := range apart {
+		assert.Assert(t, bytes.Equal(apart[i], data[i]), "connection %d: %d bytes", i, len(apart[i]))
+	}
+}
+
+func TestTCPServerPipeComplete(t *testing.T) {
+	t.Parallel()
+	testPipesAll(t, "pipe")
+}
+
+// Each write goes to the end, even if others have written to the file or
+// emptied it meanwhile.
+func testPipeAppends(t *testing.T, section string, args ...string) {
+	t.Helper()
+	h := lab.NewHost(t, "h")
+	file := filepath.Join(t.TempDir(), "message.txt")
+	server := harness.Start(t, h, "tcp_server/"+section, append(args, "-addr", "127.0.0.1:0", "-to", file)...)
+	addr := server.Ready()
+	assert.Equal(t, contents(t, file), "")
+	say := func(text string) {
+		client := dialTCP(t, h, addr)
+		tell(t, client, text)
+		assert.NilError(t, client.CloseWrite())
+		server.Await(of(client) + fmt.Sprintf(`piped %d bytes`, len(text)))
+	}
+	say("one\n")
+	assert.NilError(t, os.WriteFile(file, []byte("another program\n"), 0o600)) // as does > message.txt
+	say("two\n")
+	assert.Equal(t, contents(t, file), "another program\ntwo\n")
+	server.Stop()
+
+	again := harness.Start(t, h, "tcp_server/"+section, append(args, "-addr", addr, "-to", file)...)
+	again.Ready()
+	server = again
+	say("three\n")
+	assert.Equal(t, contents(t, file), "another program\ntwo\nthree\n")
+	again.Stop()
+}
+
+func TestTCPServerPipeAppends(t *testing.T) {
+	t.Parallel()
+	testPipeAppends(t, "pipe")
+}
+
+// A file that cannot be opened is found before the port is touched.
+func testPipeNoFile(t *testing.T, section string) {
+	t.Helper()
+	h := lab.NewHost(t, "h")
+	ln := listenTCP(t, h, "127.0.0.1:0")
+	dir := t.TempDir()
+	for file, cause := range map[string]string{
+		dir:                               "is a directory",
+		filepath.Join(dir, "no", "where"): "no such file or directory",
+		"":                                "no such file or directory",
+	} {
+		testFailure(t, h, fmt.Sprintf("%s: open %s: %s", section, file, cause),
+			"tcp_server/"+section, "-addr", ln.Addr().String(), "-to", file)
+	}
+}
+
+func TestTCPServerPipeNoFile(t *testing.T) {
+	t.Parallel()
+	testPipeNoFile(t, "pipe")
 }
