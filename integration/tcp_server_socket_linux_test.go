@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -255,10 +256,10 @@ func TestTCPServerPipeTranscript(t *testing.T) {
 
 // No room in the file: it costs the connection, whose client learns of it by a
 // reset if it still sends; it is reported, and the next is served as well.
-func testPipeFullDisk(t *testing.T, section string) {
+func testPipeFullDisk(t *testing.T, section string, args ...string) {
 	t.Helper()
 	h := lab.NewHost(t, "h")
-	server := harness.Start(t, h, "tcp_server/"+section, "-addr", "127.0.0.1:0", "-to", "/dev/full")
+	server := harness.Start(t, h, "tcp_server/"+section, append(args, "-addr", "127.0.0.1:0", "-to", "/dev/full")...)
 	addr := server.Ready()
 	want := ""
 	for range 2 {
@@ -331,4 +332,157 @@ func TestTCPServerPipeSplicesNot(t *testing.T) {
 		assert.Equal(t, n, int64(size))
 		assert.Equal(t, bytesRead(t, "thread-self")-before < size/2, spliced)
 	}
+}
+
+func TestTCPServerUnpipeDescriptors(t *testing.T) {
+	t.Parallel()
+	unpipeServer.testDescriptors(t)
+}
+
+func TestTCPServerUnpipeFullDisk(t *testing.T) {
+	t.Parallel()
+	testPipeFullDisk(t, "unpipe", "-after", "1h")
+}
+
+// What comes after the unpipe does not reach the file.
+func TestTCPServerUnpipeTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	dir := t.TempDir()
+	server := inFolder(t, h, true, dir, "unpipe", "-after", "1s")
+	addr := server.Ready()
+	server.Signal(syscall.SIGSTOP) // however busy the machine: this is there before the second begins
+	client := dialTCP(t, h, addr)
+	arrive(t, h, client, "hello")
+	server.Signal(syscall.SIGCONT)
+	server.Line(of(client) + `unpiped after 5 bytes`)
+	arrive(t, h, client, "and goodbye")
+	assert.Equal(t, contents(t, filepath.Join(dir, "message.txt")), "hello")
+	assert.NilError(t, client.Close())
+	server.Line(of(client) + `closed`)
+	server.Stop()
+	assert.Equal(t, contents(t, filepath.Join(dir, "message.txt")), "hello")
+	harness.Transcript(t, "tcp_server/unpipe.txt", server)
+}
+
+// busy returns for how long a program has used a processor
+// (clock_getcpuclockid(3): the clock of a process is made of its id).
+func busy(t *testing.T, p *harness.Program) time.Duration {
+	t.Helper()
+	var used unix.Timespec
+	assert.NilError(t, unix.ClockGettime(int32(^p.Pid()<<3|2), &used))
+	return time.Duration(used.Nano())
+}
+
+// queue returns what is unread in a program's one connection, without reading it.
+func queue(t *testing.T, p *harness.Program) []byte {
+	t.Helper()
+	for _, fd := range socketsOf(t, p) {
+		if _, err := unix.Getpeername(fd); err != nil {
+			unix.Close(fd) // the listener
+			continue
+		}
+		data := make([]byte, 64<<20)
+		n, _, err := unix.Recvfrom(fd, data, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		assert.NilError(t, err)
+		unix.Close(fd)
+		return data[:n]
+	}
+	t.Fatal("no connection")
+	return nil
+}
+
+// A client that sends as fast as it can is cut off in the midst of it: each byte
+// is in the file or in the kernel's queue, none in both, none in neither; from
+// then on the queue grows until it is full, and the file never does. The server
+// sleeps meanwhile. A FIN does not get past the full queue; a reset does.
+func TestTCPServerUnpipeMidstream(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	file := filepath.Join(t.TempDir(), "message.txt")
+	server := harness.Start(t, h, "tcp_server/unpipe", "-addr", "127.0.0.1:0", "-after", "50ms", "-to", file)
+	addr := server.Ready()
+	client := dialTCP(t, h, addr)
+	data := noise(1 << 20)
+	sent := make(chan error)
+	go func() {
+		for {
+			if _, err := client.Write(data); err != nil {
+				sent <- err
+				return
+			}
+		}
+	}()
+	var n int
+	_, err := fmt.Sscan(server.Line(of(client) + `unpiped after (\d+) bytes`)[0], &n)
+	assert.NilError(t, err)
+	piped := contents(t, file)
+	assert.Equal(t, len(piped), n)
+	unread := awaitFull(t, h, client.LocalAddr().String())
+	queued := queue(t, server)
+	assert.Equal(t, len(queued), unread)
+	all := append([]byte(piped), queued...)
+	for i := 0; i < len(all); i += len(data) {
+		piece := all[i:min(i+len(data), len(all))]
+		assert.Assert(t, bytes.Equal(piece, data[:len(piece)]), "at %d of %d + %d", i, n, unread)
+	}
+
+	begin, before := time.Now(), busy(t, server)
+	awaitKernel(t, "a while", func() bool { return time.Since(begin) > 200*time.Millisecond })
+	assert.Assert(t, busy(t, server)-before < 50*time.Millisecond)
+
+	assert.NilError(t, client.CloseWrite())
+	<-sent
+	other := dialTCP(t, h, addr)
+	server.Line(of(other) + `unpiped after 0 bytes`)
+	assert.NilError(t, other.Close())
+	server.Line(of(other) + `closed`) // and not a word on the client
+	assert.Equal(t, unreadOf(t, h, client.LocalAddr().String()), unread)
+	assert.Equal(t, contents(t, file), piped)
+	reset(t, client)
+	server.Line(of(client) + `closed`)
+	server.Stop()
+	assert.Equal(t, contents(t, file), piped)
+}
+
+// The server learns that its client has gone without reading what it left.
+func TestTCPServerUnpipePeerLeaves(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		left  []string
+		leave func(*testing.T, *net.TCPConn)
+	}{
+		{"FIN", nil, func(t *testing.T, c *net.TCPConn) { assert.NilError(t, c.CloseWrite()) }},
+		{"FIN after data", []string{"x", "yz"}, func(t *testing.T, c *net.TCPConn) { assert.NilError(t, c.CloseWrite()) }},
+		{"reset", nil, reset},
+		{"reset after data", []string{"x", "yz"}, reset},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			h := lab.NewHost(t, "h")
+			file := filepath.Join(t.TempDir(), "message.txt")
+			server := harness.Start(t, h, "tcp_server/unpipe", "-addr", "127.0.0.1:0", "-after", "0s", "-to", file)
+			client := dialTCP(t, h, server.Ready())
+			server.Line(of(client) + `unpiped after 0 bytes`)
+			arrive(t, h, client, c.left...)
+			c.leave(t, client)
+			server.Line(of(client) + `closed`)
+			server.Stop()
+			assert.Equal(t, contents(t, file), "")
+		})
+	}
+}
+
+// A signal ends it with a connection unpiped and data unread.
+func TestTCPServerUnpipeStop(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/unpipe", "-addr", "127.0.0.1:0", "-after", "0s", "-to", os.DevNull)
+	client := dialTCP(t, h, server.Ready())
+	server.Line(of(client) + `unpiped after 0 bytes`)
+	arrive(t, h, client, "unread")
+	server.Stop()
+	_, err := client.Read(make([]byte, 1))
+	assert.Assert(t, errors.Is(err, syscall.ECONNRESET), "%v", err)
 }

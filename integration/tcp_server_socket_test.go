@@ -393,3 +393,63 @@ func TestTCPServerPipeNoFile(t *testing.T) {
 	t.Parallel()
 	testPipeNoFile(t, "pipe")
 }
+
+var unpipeServer = connServer{section: "unpipe", args: []string{"-after", "1h"}, to: true, served: "closed"}
+
+func TestTCPServerUnpipeAsAllServers(t *testing.T) {
+	t.Parallel()
+	unpipeServer.test(t, "after to",
+		misuse{[]string{"-after", "-1ns"}, "unpipe: -after -1ns is negative"},
+		misuse{[]string{"-after", "5"}, `invalid value "5" for flag -after: parse error`})
+}
+
+// Until then it is like pipe.
+func TestTCPServerUnpipeComplete(t *testing.T) {
+	t.Parallel()
+	testPipesAll(t, "unpipe", "-after", "1h")
+}
+
+func TestTCPServerUnpipeAppends(t *testing.T) {
+	t.Parallel()
+	testPipeAppends(t, "unpipe", "-after", "1h")
+}
+
+func TestTCPServerUnpipeNoFile(t *testing.T) {
+	t.Parallel()
+	testPipeNoFile(t, "unpipe")
+}
+
+// The time is each connection's own, from its beginning, and no time is a time.
+func TestTCPServerUnpipeAfter(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	for _, after := range []time.Duration{300 * time.Millisecond, 0} {
+		file := filepath.Join(t.TempDir(), "message.txt")
+		server := harness.Start(t, h, "tcp_server/unpipe", "-addr", "127.0.0.1:0", "-after", after.String(), "-to", file)
+		addr := server.Ready()
+		for range 2 {
+			begin := time.Now()
+			client := dialTCP(t, h, addr)
+			server.Line(of(client) + `unpiped after 0 bytes`)
+			assert.Assert(t, time.Since(begin) >= after)
+			tell(t, client, "late")
+			assert.NilError(t, client.Close())
+			server.Line(of(client) + `closed`)
+		}
+		server.Stop()
+		assert.Equal(t, contents(t, file), "")
+	}
+}
+
+// A client that goes before that is piped to its end, and then is gone.
+func TestTCPServerUnpipeEndsBefore(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := unpipeServer.start(t, h, "-addr", "127.0.0.1:0")
+	client := dialTCP(t, h, server.Ready())
+	tell(t, client, "hello")
+	assert.NilError(t, client.CloseWrite())
+	server.Line(of(client) + `piped 5 bytes`)
+	server.Line(of(client) + `closed`)
+	server.Stop()
+}
