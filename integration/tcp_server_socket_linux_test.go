@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -485,4 +486,119 @@ func TestTCPServerUnpipeStop(t *testing.T) {
 	server.Stop()
 	_, err := client.Read(make([]byte, 1))
 	assert.Assert(t, errors.Is(err, syscall.ECONNRESET), "%v", err)
+}
+
+func TestTCPServerPauseResumeDescriptors(t *testing.T) {
+	t.Parallel()
+	pauseResumeServer.testDescriptors(t)
+}
+
+// onSocket calls f with a connection's descriptor.
+func onSocket(t *testing.T, conn *net.TCPConn, f func(fd int) error) {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	assert.NilError(t, err)
+	var failed error
+	assert.NilError(t, raw.Control(func(fd uintptr) { failed = f(int(fd)) }))
+	assert.NilError(t, failed)
+}
+
+// While the server is paused the client comes to a stand: the server's queue is
+// full, the window it announces to the client is shut, and the client's kernel
+// holds what it may not send. After, every byte arrives.
+func TestTCPServerPauseResumeStall(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/pause_resume", "-addr", "127.0.0.1:0")
+	begin := time.Now()
+	client := dialTCP(t, h, server.Ready())
+	server.Line(of(client) + `paused`)
+
+	const size = 64 << 20
+	var sent atomic.Int64
+	done := make(chan error)
+	go func() {
+		for piece := noise(1 << 16); sent.Load() < size; {
+			n, err := client.Write(piece)
+			sent.Add(int64(n))
+			if err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- client.CloseWrite()
+	}()
+	state := func() (outq int, info *unix.TCPInfo) {
+		onSocket(t, client, func(fd int) (err error) {
+			if info, err = unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+				outq, err = unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+			}
+			return err
+		})
+		return outq, info
+	}
+	awaitFull(t, h, client.LocalAddr().String())
+	outq, info := state()
+	stuck := sent.Load()
+	assert.Assert(t, stuck < size)
+	assert.Assert(t, info.Notsent_bytes > 0)
+	assert.Assert(t, info.Snd_wnd < info.Snd_mss, "window %d", info.Snd_wnd) // not room for one segment
+	assert.Assert(t, outq >= int(info.Notsent_bytes))
+	t.Logf("%d written, %d not acknowledged, %d not sent, window %d", stuck, outq, info.Notsent_bytes, info.Snd_wnd)
+
+	server.Line(of(client) + `resumed`)
+	assert.Assert(t, time.Since(begin) >= 2*time.Second)
+	assert.NilError(t, <-done)
+	assert.Equal(t, sent.Load(), int64(size))
+	server.Line(of(client) + fmt.Sprintf(`ended after %d bytes`, size))
+	_, err := client.Read(make([]byte, 1))
+	assert.Equal(t, err, io.EOF)
+	outq, _ = state()
+	assert.Equal(t, outq, 0)
+	server.Stop()
+}
+
+func TestTCPServerTimeoutDescriptors(t *testing.T) {
+	t.Parallel()
+	timeoutServer.testDescriptors(t)
+}
+
+// A write has all of the time, too, however long the read before it has waited.
+// With room for next to nothing on the way, the echo takes until the client reads.
+func TestTCPServerTimeoutSlowReader(t *testing.T) {
+	t.Parallel()
+	const timeout = 2 * time.Second
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/timeout", "-addr", "127.0.0.1:0", "-timeout", timeout.String())
+	addr := server.Ready()
+	narrow := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) { // before it announces a window
+		raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 4096) })
+		return err
+	}}
+	var conn net.Conn
+	var err error
+	h.Do(func() { conn, err = narrow.Dial("tcp", addr) })
+	assert.NilError(t, err)
+	client := ours(t, conn.(*net.TCPConn))
+	tell(t, client, "hello")
+	_, err = io.ReadFull(client, make([]byte, 5))
+	assert.NilError(t, err) // accepted
+	for _, fd := range socketsOf(t, server) {
+		assert.NilError(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 4096))
+		unix.Close(fd)
+	}
+	stay(t, client, timeout*6/10)
+	data := noise(60000)
+	_, err = client.Write(data)
+	assert.NilError(t, err)
+	// Nothing is read for a while. This socket hears of nothing else.
+	other := dialTCP(t, h, addr)
+	stay(t, other, timeout*6/10)
+	got := make([]byte, len(data))
+	_, err = io.ReadFull(client, got)
+	assert.NilError(t, err)
+	assert.Assert(t, bytes.Equal(got, data))
+	server.Line(of(other) + `timed out after 2s`)
+	server.Line(of(client) + `timed out after 2s`)
+	server.Stop()
 }

@@ -24,11 +24,12 @@ import (
 
 // connServer is a section of this file: what it promises as all servers do.
 type connServer struct {
-	section string
-	args    []string // with which it soon has served a client that says hello and goes
-	to      bool     // it wants a file too
-	served  string   // what it then prints last of that client, if it prints
-	echoes  bool
+	section  string
+	defaults []string // of its flags
+	args     []string // with which it soon has served a client that says hello and goes
+	to       bool     // it wants a file too
+	served   string   // what it then prints last of that client, if it prints
+	echoes   bool
 }
 
 func (s connServer) start(t *testing.T, on *lab.Host, args ...string) *harness.Program {
@@ -60,6 +61,10 @@ func (s connServer) test(t *testing.T, flags string, wrong ...misuse) {
 			wrong = append(wrong, misuse{[]string{"-addr", addr}, s.section + ": -addr " + addr + " is not a host and a port"})
 		}
 		testCommandLine(t, "tcp_server/"+s.section, "addr "+flags, wrong...)
+		_, help, _ := harness.Run(t, lab.NewHost(t, "h"), "tcp_server/"+s.section, "-h")
+		for _, value := range append(s.defaults, `"127.0.0.1:8080"`) {
+			assert.Assert(t, strings.Contains(help, "(default "+value+")\n"), help)
+		}
 	})
 	t.Run("failures", func(t *testing.T) {
 		t.Parallel()
@@ -141,7 +146,7 @@ func noise(n int) []byte {
 	return data
 }
 
-var readServer = connServer{section: "read", served: "ended after 5 bytes"}
+var readServer = connServer{section: "read", defaults: []string{"1024"}, served: "ended after 5 bytes"}
 
 func TestTCPServerReadAsAllServers(t *testing.T) {
 	t.Parallel()
@@ -269,7 +274,7 @@ func TestTCPServerCloseEventAfterData(t *testing.T) {
 	server.Stop()
 }
 
-var pipeServer = connServer{section: "pipe", to: true, served: "piped 5 bytes"}
+var pipeServer = connServer{section: "pipe", defaults: []string{`"message.txt"`}, to: true, served: "piped 5 bytes"}
 
 func TestTCPServerPipeAsAllServers(t *testing.T) {
 	t.Parallel()
@@ -394,7 +399,7 @@ func TestTCPServerPipeNoFile(t *testing.T) {
 	testPipeNoFile(t, "pipe")
 }
 
-var unpipeServer = connServer{section: "unpipe", args: []string{"-after", "1h"}, to: true, served: "closed"}
+var unpipeServer = connServer{section: "unpipe", defaults: []string{`"message.txt"`, "5s"}, args: []string{"-after", "1h"}, to: true, served: "closed"}
 
 func TestTCPServerUnpipeAsAllServers(t *testing.T) {
 	t.Parallel()
@@ -452,4 +457,173 @@ func TestTCPServerUnpipeEndsBefore(t *testing.T) {
 	server.Line(of(client) + `piped 5 bytes`)
 	server.Line(of(client) + `closed`)
 	server.Stop()
+}
+
+var pauseResumeServer = connServer{section: "pause_resume", defaults: []string{"2s"}, args: []string{"-pause", "1ms"}, served: "ended after 5 bytes"}
+
+func TestTCPServerPauseResumeAsAllServers(t *testing.T) {
+	t.Parallel()
+	pauseResumeServer.test(t, "pause",
+		misuse{[]string{"-pause", "-1ns"}, "pause_resume: -pause -1ns is negative"},
+		misuse{[]string{"-pause", "2"}, `invalid value "2" for flag -pause: parse error`})
+}
+
+func TestTCPServerPauseResumeTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/pause_resume", "-pause", "100ms")
+	server.Line(`listening on 127\.0\.0\.1:8080`)
+	client := harness.Start(t, h, "tcp_client/client")
+	from := client.Line(`connected to \S+ from (\S+)`)[0]
+	client.Line(`sent 5 bytes: "hello"`)
+	client.Line(`closed`)
+	client.Exit(0)
+	server.Line(from + ` paused`)
+	server.Line(from + ` resumed`)
+	server.Line(from + ` ended after 5 bytes`)
+	server.Stop()
+	harness.Transcript(t, "tcp_server/pause_resume.txt", server, client)
+}
+
+// The pause is as long as asked for, and no pause is a pause.
+func TestTCPServerPauseResumePause(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	for _, pause := range []time.Duration{300 * time.Millisecond, 0} {
+		server := harness.Start(t, h, "tcp_server/pause_resume", "-addr", "127.0.0.1:0", "-pause", pause.String())
+		addr := server.Ready()
+		begin := time.Now()
+		client := dialTCP(t, h, addr)
+		server.Line(of(client) + `paused`)
+		server.Line(of(client) + `resumed`)
+		assert.Assert(t, time.Since(begin) >= pause)
+		assert.NilError(t, client.Close())
+		server.Line(of(client) + `ended after 0 bytes`)
+		server.Stop()
+	}
+}
+
+// While one is paused, others are accepted; a signal ends them all.
+func TestTCPServerPauseResumeManyPaused(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		h := lab.NewHost(t, "h")
+		server := harness.Start(t, h, "tcp_server/pause_resume", "-addr", "127.0.0.1:0", "-pause", "1h")
+		addr := server.Ready()
+		for range 10 {
+			server.Line(of(dialTCP(t, h, addr)) + `paused`)
+		}
+		server.Signal(sig)
+		server.Line("closed")
+		server.Exit(0)
+	}
+}
+
+// Who resets the connection meanwhile has not ended in good order.
+func TestTCPServerPauseResumeReset(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/pause_resume", "-addr", "127.0.0.1:0", "-pause", "300ms")
+	addr := server.Ready()
+	rude := dialTCP(t, h, addr)
+	server.Line(of(rude) + `paused`)
+	reset(t, rude)
+	server.Line(of(rude) + `resumed`)
+	other := dialTCP(t, h, addr)
+	server.Line(of(other) + `paused`)
+	pauseResumeServer.serves(t, server, other)
+	server.Signal(syscall.SIGTERM)
+	server.Line("closed")
+	server.ExitSaying(0, "pause_resume: .*read: connection reset by peer\n")
+}
+
+var timeoutServer = connServer{section: "timeout", defaults: []string{"10s"}, args: []string{"-timeout", "1m"}, echoes: true}
+
+func TestTCPServerTimeoutAsAllServers(t *testing.T) {
+	t.Parallel()
+	timeoutServer.test(t, "timeout",
+		misuse{[]string{"-timeout", "-1ns"}, "timeout: -timeout -1ns is negative"},
+		misuse{[]string{"-timeout", "10"}, `invalid value "10" for flag -timeout: parse error`})
+}
+
+// A silent client is closed, in time and not before.
+func TestTCPServerTimeoutTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/timeout", "-timeout", "1s")
+	addr := server.Ready()
+	begin := time.Now()
+	client := dialTCP(t, h, addr)
+	server.Line(of(client) + `timed out after 1s`)
+	assert.Assert(t, time.Since(begin) >= time.Second)
+	_, err := client.Read(make([]byte, 1))
+	assert.Equal(t, err, io.EOF)
+	server.Stop()
+	harness.Transcript(t, "tcp_server/timeout.txt", server)
+}
+
+// stay waits on a connection on which nothing is to come for that long.
+func stay(t *testing.T, client *net.TCPConn, d time.Duration) {
+	t.Helper()
+	client.SetReadDeadline(time.Now().Add(d))
+	_, err := client.Read(make([]byte, 1))
+	assert.Assert(t, os.IsTimeout(err), "%v", err)
+	client.SetReadDeadline(time.Now().Add(30 * time.Second))
+}
+
+// A client that says something now and then stays connected for several times
+// as long, and once it is silent has all of the time again. A silent one beside
+// it does not profit.
+func TestTCPServerTimeoutActivity(t *testing.T) {
+	t.Parallel()
+	const timeout = 1500 * time.Millisecond
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/timeout", "-addr", "127.0.0.1:0", "-timeout", timeout.String())
+	addr := server.Ready()
+	client, silent := dialTCP(t, h, addr), dialTCP(t, h, addr)
+	var last time.Time
+	for begin := time.Now(); time.Since(begin) < 3*timeout; {
+		stay(t, client, timeout/6)
+		last = time.Now()
+		tell(t, client, "hello")
+		_, err := io.ReadFull(client, make([]byte, 5))
+		assert.NilError(t, err)
+	}
+	server.Line(of(silent) + `timed out after 1\.5s`)
+	server.Line(of(client) + `timed out after 1\.5s`)
+	assert.Assert(t, time.Since(last) >= timeout)
+	_, err := client.Read(make([]byte, 1))
+	assert.Equal(t, err, io.EOF)
+	server.Stop()
+}
+
+// Echoing to a client that does not read is no activity once nothing moves.
+func TestTCPServerTimeoutStuckWrite(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/timeout", "-addr", "127.0.0.1:0", "-timeout", "300ms")
+	client := dialTCP(t, h, server.Ready())
+	go func() {
+		for err := error(nil); err == nil; {
+			_, err = client.Write(make([]byte, 1<<20))
+		}
+	}()
+	server.Line(of(client) + `timed out after 300ms`)
+	server.Stop()
+}
+
+// No timeout is no timeout, and no client's leaving is one.
+func TestTCPServerTimeoutNever(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/timeout", "-addr", "127.0.0.1:0", "-timeout", "0")
+	addr := server.Ready()
+	client := dialTCP(t, h, addr)
+	stay(t, client, 500*time.Millisecond)
+	timeoutServer.serves(t, server, client)
+	reset(t, dialTCP(t, h, addr))
+	timeoutServer.serves(t, server, dialTCP(t, h, addr))
+	server.Signal(syscall.SIGTERM)
+	server.Line("closed")
+	server.ExitSaying(0, "(timeout: .*connection reset by peer\n)?")
 }
