@@ -380,13 +380,11 @@ func queue(t *testing.T, p *harness.Program) []byte {
 	t.Helper()
 	for _, fd := range socketsOf(t, p) {
 		if _, err := unix.Getpeername(fd); err != nil {
-			unix.Close(fd) // the listener
-			continue
+			continue // the listener
 		}
 		data := make([]byte, 64<<20)
 		n, _, err := unix.Recvfrom(fd, data, unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		assert.NilError(t, err)
-		unix.Close(fd)
 		return data[:n]
 	}
 	t.Fatal("no connection")
@@ -585,7 +583,6 @@ func TestTCPServerTimeoutSlowReader(t *testing.T) {
 	assert.NilError(t, err) // accepted
 	for _, fd := range socketsOf(t, server) {
 		assert.NilError(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 4096))
-		unix.Close(fd)
 	}
 	stay(t, client, timeout*6/10)
 	data := noise(60000)
