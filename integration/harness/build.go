@@ -87,8 +87,9 @@ func build() (dir string, err error) {
 	return dir, nil
 }
 
-// binary returns the path of a section's program.
-func binary(t testing.TB, section string) string {
+// Binary returns the path of a section's program, for a test that starts it in a
+// way of its own (see Command).
+func Binary(t testing.TB, section string) string {
 	t.Helper()
 	for _, entry := range strings.Fields(os.Getenv(bazelPrograms)) {
 		if name, path, _ := strings.Cut(entry, "="); name == section {
