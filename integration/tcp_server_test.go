@@ -1,0 +1,249 @@
+package integration
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
+)
+
+// tcpServer starts a section of the chapter on a free port.
+func tcpServer(t *testing.T, on *lab.Host, section string, args ...string) (server *harness.Program, addr string) {
+	t.Helper()
+	server = harness.Start(t, on, "tcp_server/"+section, append([]string{"-addr", "127.0.0.1:0"}, args...)...)
+	return server, server.Ready()
+}
+
+// testTCPServerRefusals checks what a server says, and how it ends, when it
+// cannot be started as it was told.
+func testTCPServerRefusals(t *testing.T, section, flags string, wrong ...misuse) {
+	t.Helper()
+	for _, addr := range []string{"nonsense", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:65536", "::1:0", ""} {
+		wrong = append(wrong, misuse{[]string{"-addr", addr}, section + ": -addr " + addr + " is not a host and a port"})
+	}
+	testCommandLine(t, "tcp_server/"+section, "addr "+flags, wrong...)
+
+	h := lab.NewHost(t, "h")
+	taken := listenTCP(t, h, "127.0.0.1:0").Addr().String()
+	testFailure(t, h, section+": listen tcp "+taken+": bind: address already in use", "tcp_server/"+section, "-addr", taken)
+	// TEST-NET-1, RFC 5737: no machine's own address.
+	testFailure(t, h, section+": listen tcp 192.0.2.1:1: bind: cannot assign requested address", "tcp_server/"+section, "-addr", "192.0.2.1:1")
+	// No host has a name under .invalid, RFC 6761.
+	stdout, stderr, code := harness.Run(t, h, "tcp_server/"+section, "-addr", "host.invalid:1")
+	assert.Equal(t, code, 1)
+	assert.Equal(t, stdout, "")
+	assert.Assert(t, strings.HasPrefix(stderr, section+": listen tcp: lookup host.invalid") && strings.Count(stderr, "\n") == 1, stderr)
+}
+
+// testTCPServerStops checks that both signals end a server at once, although a
+// client is connected, of whom it prints that line.
+func testTCPServerStops(t *testing.T, section, accepted string) {
+	t.Helper()
+	h := lab.NewHost(t, "h")
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		server, addr := tcpServer(t, h, section)
+		conn := dialTCP(t, h, addr)
+		if accepted != "" {
+			server.Line(accepted)
+		}
+		begin := time.Now()
+		server.Signal(sig)
+		server.Line("closed")
+		server.Exit(0)
+		assert.Assert(t, time.Since(begin) < 10*time.Second) // a second, on a machine that is not busy
+		_, err := conn.Read(make([]byte, 1))
+		assert.Assert(t, errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET), "%v", err)
+	}
+}
+
+// noise returns n bytes of which no two are likely to be mistaken.
+func noise(n int) []byte {
+	data := make([]byte, n)
+	rand.Read(data)
+	return data
+}
+
+func write(t *testing.T, conn *net.TCPConn, data []byte) {
+	t.Helper()
+	_, err := conn.Write(data)
+	assert.NilError(t, err)
+}
+
+// finish sends FIN and reads to the end what the server still has to say.
+func finish(t *testing.T, conn *net.TCPConn) (reply []byte) {
+	t.Helper()
+	assert.NilError(t, conn.CloseWrite())
+	reply, err := io.ReadAll(conn)
+	assert.NilError(t, err)
+	conn.Close()
+	return reply
+}
+
+// reset ends a connection with RST instead of FIN.
+func reset(t *testing.T, conn *net.TCPConn) {
+	t.Helper()
+	assert.NilError(t, conn.SetLinger(0))
+	assert.NilError(t, conn.Close())
+}
+
+// echoes demands that the data comes back while the connection stays open.
+func echoes(t *testing.T, conn *net.TCPConn, data string) {
+	t.Helper()
+	write(t, conn, []byte(data))
+	got := make([]byte, len(data))
+	_, err := io.ReadFull(conn, got)
+	assert.NilError(t, err)
+	assert.Equal(t, string(got), data)
+}
+
+// pour writes until the server's end of the connection and ours are both full,
+// or the deadline passes: the server is then in the middle of a transfer.
+func pour(t *testing.T, conn *net.TCPConn) {
+	t.Helper()
+	conn.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+	for chunk := make([]byte, 65536); ; {
+		if _, err := conn.Write(chunk); err != nil {
+			assert.Assert(t, errors.Is(err, os.ErrDeadlineExceeded), "%v", err)
+			return
+		}
+	}
+}
+
+func clientAddr(conn net.Conn) string { return conn.LocalAddr().String() }
+
+// The two programs with nothing but their defaults, as the page shows them.
+func TestTCPServerServerTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/server")
+	server.Line(`listening on 127\.0\.0\.1:8080`)
+	client := harness.Start(t, h, "tcp_client/client")
+	from := client.Line(`connected to 127\.0\.0\.1:8080 from (\S+)`)[0]
+	client.Line(`sent 5 bytes: "hello"`)
+	client.Line(`received 5 bytes: "hello"`)
+	client.Line("closed")
+	client.Exit(0)
+	server.Line(from + " connected")
+	server.Line(from + " closed after 5 bytes")
+	server.Stop()
+	harness.Transcript(t, "tcp_server/server.txt", server, client)
+}
+
+// Bytes come back as they were sent, whatever they are, those included that had
+// not come back when the client sent its FIN.
+func TestTCPServerServerEchoesExactly(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "server")
+	for _, n := range []int{0, 1, 5, 1 << 10, 64 << 10} {
+		conn, data := dialTCP(t, h, addr), noise(n)
+		server.Line(clientAddr(conn) + " connected")
+		write(t, conn, data)
+		assert.Assert(t, bytes.Equal(finish(t, conn), data), "%d bytes", n)
+		server.Line(fmt.Sprintf("%s closed after %d bytes", clientAddr(conn), n))
+	}
+	server.Stop()
+}
+
+// 16 MiB, far more than the kernel's buffers hold, while both sides read and
+// write at once.
+func TestTCPServerServerEchoesALot(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "server")
+	conn, data := dialTCP(t, h, addr), noise(16<<20)
+	server.Line(clientAddr(conn) + " connected")
+	sent := make(chan error, 1)
+	go func() {
+		_, err := conn.Write(data)
+		sent <- errors.Join(err, conn.CloseWrite())
+	}()
+	hash := sha256.New()
+	_, err := io.Copy(hash, conn)
+	assert.NilError(t, errors.Join(err, <-sent))
+	assert.Equal(t, [32]byte(hash.Sum(nil)), sha256.Sum256(data))
+	server.Line(clientAddr(conn) + " closed after 16777216 bytes")
+	server.Stop()
+}
+
+// 200 clients are connected at the same time, and each gets its own bytes, in
+// the opposite order to that in which they came.
+func TestTCPServerServerManyAtOnce(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "server")
+	conns := make([]*net.TCPConn, 200)
+	for i := range conns {
+		conns[i] = dialTCP(t, h, addr)
+		server.Line(clientAddr(conns[i]) + " connected")
+	}
+	for i := range conns {
+		conn := conns[len(conns)-1-i]
+		data := noise(10000 + i)
+		write(t, conn, data)
+		assert.Assert(t, bytes.Equal(finish(t, conn), data))
+		server.Line(fmt.Sprintf("%s closed after %d bytes", clientAddr(conn), len(data)))
+	}
+	server.Stop()
+}
+
+// A client that sends and does not read blocks its own goroutine; a client that
+// resets its connection ends it. The others notice neither.
+func TestTCPServerServerBadClient(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "server")
+	good, bad := dialTCP(t, h, addr), dialTCP(t, h, addr)
+	server.Line(clientAddr(good) + " connected")
+	server.Line(clientAddr(bad) + " connected")
+	pour(t, bad)
+	echoes(t, good, "while the other is stuck")
+	reset(t, bad)
+	server.Line(clientAddr(bad) + ` closed after \d+ bytes`)
+	echoes(t, good, "and gone")
+	assert.Equal(t, len(finish(t, good)), 0)
+	server.Line(clientAddr(good) + " closed after 32 bytes")
+
+	server.Signal(syscall.SIGTERM)
+	server.Line("closed")
+	server.ExitSaying(0, `server: .*connection reset by peer\n`)
+}
+
+// IPv6 works as IPv4 does.
+func TestTCPServerServerIPv6(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/server", "-addr", "[::1]:0")
+	addr := server.Ready()
+	assert.Equal(t, netip.MustParseAddrPort(addr).Addr(), netip.IPv6Loopback())
+	conn := dialTCP(t, h, addr)
+	server.Line(strings.NewReplacer("[", `\[`, "]", `\]`).Replace(clientAddr(conn)) + " connected")
+	echoes(t, conn, "hello")
+	finish(t, conn)
+	server.Line(`\[::1\]:\d+ closed after 5 bytes`)
+	server.Stop()
+}
+
+func TestTCPServerServerStops(t *testing.T) {
+	t.Parallel()
+	testTCPServerStops(t, "server", `\S+ connected`)
+}
+
+func TestTCPServerServerRefusals(t *testing.T) {
+	t.Parallel()
+	testTCPServerRefusals(t, "server", "")
+}
