@@ -4,14 +4,20 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
+	"gotest.tools/v3/poll"
 
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
@@ -127,4 +133,121 @@ func TestTCPServerServerSplices(t *testing.T) {
 	assert.Equal(t, strings.Count(open, "socket:"), 1+10, open)
 	assert.Assert(t, strings.Count(open, "pipe:") >= 20, open) // and those of stdout and stderr
 	server.Stop()
+}
+
+// backlogOf returns how many connections wait in a listener's queue, and its
+// backlog, as the kernel tells of a socket that listens (tcp_get_info).
+func backlogOf(t *testing.T, listener int) (queue, backlog int) {
+	t.Helper()
+	info, err := unix.GetsockoptTCPInfo(listener, unix.IPPROTO_TCP, unix.TCP_INFO)
+	assert.NilError(t, err)
+	return int(info.Unacked), int(info.Sacked)
+}
+
+// The kernel has the backlog that the program was told, or as much of it as the
+// system allows, and the program says which.
+func TestTCPServerListenBacklog(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	for _, c := range []struct{ flag, somaxconn, want int }{
+		{0, 4096, 511}, {1, 4096, 1}, {4096, 4096, 4096}, {4097, 4096, 4096}, {math.MaxInt32, 4096, 4096}, {511, 5, 5}, {4, 5, 4},
+	} {
+		var err error
+		h.Do(func() { err = os.WriteFile("/proc/sys/net/core/somaxconn", []byte(strconv.Itoa(c.somaxconn)), 0) })
+		assert.NilError(t, err)
+		args := []string{"-addr", "127.0.0.1:0"}
+		if c.flag > 0 {
+			args = append(args, "-backlog", strconv.Itoa(c.flag))
+		}
+		server := harness.Start(t, h, "tcp_server/listen", args...)
+		server.Line(fmt.Sprintf(`listening on 127\.0\.0\.1:\d+ with a backlog of %d`, c.want))
+		fds := socketsOf(t, server)
+		assert.Equal(t, len(fds), 1)
+		_, backlog := backlogOf(t, fds[0])
+		assert.Equal(t, backlog, c.want)
+		server.Stop()
+	}
+}
+
+// A backlog of 1 lets two connections complete. The third client's SYN is
+// dropped: it is not refused, it goes on trying, and is connected once there is
+// room.
+func TestTCPServerListenQueue(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "listen", "-backlog", "1")
+	listener := socketsOf(t, server)[0]
+	until := func(what string, is func() bool) {
+		t.Helper()
+		poll.WaitOn(t, func(poll.LogT) poll.Result {
+			if is() {
+				return poll.Success()
+			}
+			return poll.Continue("waiting until %s", what)
+		}, poll.WithTimeout(30*time.Second), poll.WithDelay(time.Millisecond))
+	}
+	queued := func(n int) {
+		t.Helper()
+		until(fmt.Sprintf("%d wait", n), func() bool { queue, _ := backlogOf(t, listener); return queue == n })
+	}
+	for n := 1; n <= 2; n++ {
+		write(t, dialTCP(t, h, addr), []byte("nobody reads this"))
+		queued(n)
+	}
+
+	at := netip.MustParseAddrPort(addr)
+	var third int
+	var err error
+	h.Do(func() {
+		if third, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err == nil {
+			err = unix.Connect(third, &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())})
+		}
+	})
+	assert.ErrorIs(t, err, unix.EINPROGRESS)
+	defer unix.Close(third)
+	until("a SYN is dropped", func() bool { return listenOverflows(t, h) > 0 })
+	queued(2)
+	assert.Equal(t, stateOf(t, third), tcpSynSent)
+
+	// In place of the program, which never does that.
+	accepted, _, err := unix.Accept(listener)
+	assert.NilError(t, err)
+	defer unix.Close(accepted)
+	until("the third is connected", func() bool { return stateOf(t, third) == tcpEstablished })
+	queued(2)
+	server.Stop()
+}
+
+// States of a connection, as in the kernel's include/net/tcp_states.h.
+const (
+	tcpEstablished = 1
+	tcpSynSent     = 2
+	tcpFinWait2    = 5
+	tcpCloseWait   = 8
+)
+
+func stateOf(t *testing.T, fd int) int {
+	t.Helper()
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	assert.NilError(t, err)
+	return int(info.State)
+}
+
+// listenOverflows is how often a host has dropped a handshake because a
+// listener's queue was full: a line of names and a line of values in
+// /proc/net/netstat.
+func listenOverflows(t *testing.T, on *lab.Host) int {
+	t.Helper()
+	var text []byte
+	var err error
+	on.Do(func() { text, err = os.ReadFile("/proc/thread-self/net/netstat") })
+	assert.NilError(t, err)
+	lines := strings.Split(string(text), "\n")
+	i := slices.Index(strings.Fields(lines[0]), "ListenOverflows")
+	assert.Assert(t, i > 0, lines[0])
+	n, err := strconv.Atoi(strings.Fields(lines[1])[i])
+	assert.NilError(t, err)
+	return n
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,7 +26,7 @@ import (
 func tcpServer(t *testing.T, on *lab.Host, section string, args ...string) (server *harness.Program, addr string) {
 	t.Helper()
 	server = harness.Start(t, on, "tcp_server/"+section, append([]string{"-addr", "127.0.0.1:0"}, args...)...)
-	return server, server.Ready()
+	return server, server.Line(`listening on (\S+:\d+)(?: with a backlog of \d+)?`)[0]
 }
 
 // testTCPServerRefusals checks what a server says, and how it ends, when it
@@ -50,15 +51,15 @@ func testTCPServerRefusals(t *testing.T, section, flags string, wrong ...misuse)
 }
 
 // testTCPServerStops checks that both signals end a server at once, although a
-// client is connected, of whom it prints that line.
-func testTCPServerStops(t *testing.T, section, accepted string) {
+// client is connected; first it prints those lines.
+func testTCPServerStops(t *testing.T, section string, lines ...string) {
 	t.Helper()
 	h := lab.NewHost(t, "h")
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		server, addr := tcpServer(t, h, section)
 		conn := dialTCP(t, h, addr)
-		if accepted != "" {
-			server.Line(accepted)
+		for _, line := range lines {
+			server.Line(line)
 		}
 		begin := time.Now()
 		server.Signal(sig)
@@ -246,4 +247,92 @@ func TestTCPServerServerStops(t *testing.T) {
 func TestTCPServerServerRefusals(t *testing.T) {
 	t.Parallel()
 	testTCPServerRefusals(t, "server", "")
+}
+
+// The kernel connects clients that the program never accepts, and takes what
+// they send.
+func TestTCPServerListenTranscript(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "Linux", runtime.GOOS == "linux")
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/listen", "-backlog", "1")
+	server.Line(`listening on 127\.0\.0\.1:8080 with a backlog of 1`)
+	client := harness.Start(t, h, "tcp_client/client")
+	client.Line(`connected to 127\.0\.0\.1:8080 from \S+`)
+	client.Line(`sent 5 bytes: "hello"`)
+	client.Stop() // it would wait for ever
+	server.Stop()
+	harness.Transcript(t, "tcp_server/listen.txt", server, client)
+}
+
+// Clients in the queue are connected; when the listener closes, they are reset.
+func TestTCPServerListenStops(t *testing.T) {
+	t.Parallel()
+	testTCPServerStops(t, "listen")
+
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "listen")
+	conn := dialTCP(t, h, addr)
+	server.Stop()
+	_, err := conn.Read(make([]byte, 1))
+	assert.Assert(t, errors.Is(err, syscall.ECONNRESET), "%v", err)
+}
+
+func TestTCPServerListenRefusals(t *testing.T) {
+	t.Parallel()
+	outside := func(n string) misuse {
+		return misuse{[]string{"-backlog", n}, "listen: -backlog " + n + " is not from 1 to 2147483647"}
+	}
+	testTCPServerRefusals(t, "listen", "backlog", outside("0"), outside("-1"), outside("2147483648"),
+		misuse{[]string{"-backlog", "x"}, `invalid value "x" for flag -backlog: parse error`})
+}
+
+func TestTCPServerAddressTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	four := harness.Start(t, h, "tcp_server/address")
+	six := harness.Start(t, h, "tcp_server/address", "-addr", "[::1]:8080")
+	for _, p := range []*harness.Program{four, six} {
+		p.Ready()
+		p.Await(`family: IPv\d`)
+		p.Stop()
+	}
+	harness.Transcript(t, "tcp_server/address.txt", four, six)
+}
+
+// What the program says is where a client reaches it. No address, or 0.0.0.0,
+// is every address of the machine, IPv6 and IPv4.
+func TestTCPServerAddress(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	for _, c := range []struct{ addr, ip, family, reach string }{
+		{"127.0.0.1:0", "127.0.0.1", "IPv4", "127.0.0.1"},
+		{"127.0.0.2:0", "127.0.0.2", "IPv4", "127.0.0.2"},
+		{"localhost:0", "127.0.0.1", "IPv4", "127.0.0.1"},
+		{"[::1]:0", "::1", "IPv6", "::1"},
+		{"[::]:0", "::", "IPv6", "127.0.0.1 ::1"},
+		{":0", "::", "IPv6", "127.0.0.1 ::1"},
+		{"0.0.0.0:0", "::", "IPv6", "127.0.0.1 ::1"},
+	} {
+		server := harness.Start(t, h, "tcp_server/address", "-addr", c.addr)
+		ready := server.Ready()
+		assert.Equal(t, server.Line(`address: (\S+)`)[0], c.ip, c.addr)
+		port := server.Line(`port: (\d+)`)[0]
+		assert.Equal(t, server.Line(`family: (\S+)`)[0], c.family, c.addr)
+		assert.Equal(t, ready, net.JoinHostPort(c.ip, port))
+		for _, ip := range strings.Fields(c.reach) {
+			dialTCP(t, h, net.JoinHostPort(ip, port))
+		}
+		server.Stop()
+	}
+}
+
+func TestTCPServerAddressStops(t *testing.T) {
+	t.Parallel()
+	testTCPServerStops(t, "address", `address: 127\.0\.0\.1`, `port: \d+`, `family: IPv4`)
+}
+
+func TestTCPServerAddressRefusals(t *testing.T) {
+	t.Parallel()
+	testTCPServerRefusals(t, "address", "")
 }
