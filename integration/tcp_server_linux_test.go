@@ -135,6 +135,27 @@ func TestTCPServerServerSplices(t *testing.T) {
 	server.Stop()
 }
 
+// The transcript of this section shows a port without a colon before it, so
+// that the harness does not know it for one: it is made the same each time.
+func TestTCPServerSocketAddressTranscript(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	var err error
+	h.Do(func() { err = os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte("50001 50001"), 0) })
+	assert.NilError(t, err)
+	server := harness.Start(t, h, "tcp_server/socket_address")
+	server.Ready()
+	client := harness.Start(t, h, "tcp_client/client")
+	client.Line(`connected to 127\.0\.0\.1:8080 from \S+`)
+	client.Line(`sent 5 bytes: "hello"`)
+	client.Line("closed")
+	client.Exit(0)
+	server.Line(`local .*`)
+	server.Stop()
+	harness.Transcript(t, "tcp_server/socket_address.txt", server, client)
+}
+
 // backlogOf returns how many connections wait in a listener's queue, and its
 // backlog, as the kernel tells of a socket that listens (tcp_get_info).
 func backlogOf(t *testing.T, listener int) (queue, backlog int) {
@@ -179,18 +200,9 @@ func TestTCPServerListenQueue(t *testing.T) {
 	h := lab.NewHost(t, "h")
 	server, addr := tcpServer(t, h, "listen", "-backlog", "1")
 	listener := socketsOf(t, server)[0]
-	until := func(what string, is func() bool) {
-		t.Helper()
-		poll.WaitOn(t, func(poll.LogT) poll.Result {
-			if is() {
-				return poll.Success()
-			}
-			return poll.Continue("waiting until %s", what)
-		}, poll.WithTimeout(30*time.Second), poll.WithDelay(time.Millisecond))
-	}
 	queued := func(n int) {
 		t.Helper()
-		until(fmt.Sprintf("%d wait", n), func() bool { queue, _ := backlogOf(t, listener); return queue == n })
+		until(t, fmt.Sprintf("%d wait", n), func() bool { queue, _ := backlogOf(t, listener); return queue == n })
 	}
 	for n := 1; n <= 2; n++ {
 		write(t, dialTCP(t, h, addr), []byte("nobody reads this"))
@@ -207,17 +219,28 @@ func TestTCPServerListenQueue(t *testing.T) {
 	})
 	assert.ErrorIs(t, err, unix.EINPROGRESS)
 	defer unix.Close(third)
-	until("a SYN is dropped", func() bool { return listenOverflows(t, h) > 0 })
+	until(t, "a SYN is dropped", func() bool { return listenOverflows(t, h) > 0 })
 	queued(2)
 	assert.Equal(t, stateOf(t, third), tcpSynSent)
 
 	// In place of the program, which never does that.
-	accepted, _, err := unix.Accept(listener)
+	accepted, _, err := unix.Accept4(listener, unix.SOCK_CLOEXEC)
 	assert.NilError(t, err)
 	defer unix.Close(accepted)
-	until("the third is connected", func() bool { return stateOf(t, third) == tcpEstablished })
+	until(t, "the third is connected", func() bool { return stateOf(t, third) == tcpEstablished })
 	queued(2)
 	server.Stop()
+}
+
+// until waits for a state of the kernel's of which nothing tells.
+func until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	poll.WaitOn(t, func(poll.LogT) poll.Result {
+		if is() {
+			return poll.Success()
+		}
+		return poll.Continue("waiting until %s", what)
+	}, poll.WithTimeout(30*time.Second), poll.WithDelay(time.Millisecond))
 }
 
 // States of a connection, as in the kernel's include/net/tcp_states.h.
@@ -250,4 +273,49 @@ func listenOverflows(t *testing.T, on *lab.Host) int {
 	n, err := strconv.Atoi(strings.Fields(lines[1])[i])
 	assert.NilError(t, err)
 	return n
+}
+
+// While the reply is under way one half of the connection is closed, and the
+// kernel says so: the client has sent its FIN and had it acknowledged, the
+// server has not sent one.
+func TestTCPServerHalfOpenStates(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "half_open")
+	conn, data := dialTCP(t, h, addr), noise(32<<20)
+	write(t, conn, data)
+	assert.NilError(t, conn.CloseWrite())
+	server.Line(clientAddr(conn) + " ended after 33554432 bytes")
+
+	client := uint16(conn.LocalAddr().(*net.TCPAddr).Port)
+	served := netip.MustParseAddrPort(addr).Port()
+	until(t, "one half is closed", func() bool {
+		states := tcpStates(t, h)
+		return states[[2]uint16{client, served}] == tcpFinWait2 && states[[2]uint16{served, client}] == tcpCloseWait
+	})
+	got, err := io.ReadAll(conn)
+	assert.NilError(t, err)
+	assert.Assert(t, bytes.Equal(got, data))
+	server.Line(clientAddr(conn) + " replied 33554432 bytes")
+	server.Line(clientAddr(conn) + " closed")
+	server.Stop()
+}
+
+// tcpStates returns the states of a host's IPv4 connections, by local and remote
+// port: /proc/net/tcp, where numbers are hexadecimal.
+func tcpStates(t *testing.T, on *lab.Host) map[[2]uint16]int {
+	t.Helper()
+	var text []byte
+	var err error
+	on.Do(func() { text, err = os.ReadFile("/proc/thread-self/net/tcp") })
+	assert.NilError(t, err)
+	states := map[[2]uint16]int{}
+	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n")[1:] {
+		var slot, localIP, remoteIP, state int
+		var local, remote uint16
+		_, err := fmt.Sscanf(line, "%d: %x:%x %x:%x %x", &slot, &localIP, &local, &remoteIP, &remote, &state)
+		assert.NilError(t, err)
+		states[[2]uint16{local, remote}] = state
+	}
+	return states
 }

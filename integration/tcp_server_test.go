@@ -11,7 +11,9 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -335,4 +337,399 @@ func TestTCPServerAddressStops(t *testing.T) {
 func TestTCPServerAddressRefusals(t *testing.T) {
 	t.Parallel()
 	testTCPServerRefusals(t, "address", "")
+}
+
+func TestTCPServerConnectionsTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/connections", "-max", "2")
+	addr := server.Ready()
+	a, b := dialTCP(t, h, addr), dialTCP(t, h, addr)
+	server.Line(clientAddr(a) + " connected, 1 open")
+	server.Line(clientAddr(b) + " connected, 2 open")
+	server.Line(clientAddr(dialTCP(t, h, addr)) + " dropped, 2 open")
+	finish(t, a)
+	server.Line(clientAddr(a) + " closed, 1 open")
+	client := harness.Start(t, h, "tcp_client/client")
+	from := client.Line(`connected to 127\.0\.0\.1:8080 from (\S+)`)[0]
+	client.Line(`sent 5 bytes: "hello"`)
+	client.Line("closed")
+	client.Exit(0)
+	server.Line(from + " connected, 2 open")
+	server.Line(from + " closed, 1 open")
+	server.Stop()
+	harness.Transcript(t, "tcp_server/connections.txt", server, client)
+}
+
+// A hundred clients come and go, by FIN or by RST, and the count is right after
+// each of them.
+func TestTCPServerConnectionsCounts(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "connections")
+	var open []*net.TCPConn
+	resets := 0
+	leave := func() {
+		t.Helper()
+		conn := open[len(open)/2]
+		open = slices.Delete(open, len(open)/2, len(open)/2+1)
+		if len(open)%3 == 0 {
+			reset(t, conn)
+			resets++
+		} else {
+			assert.Equal(t, len(finish(t, conn)), 0)
+		}
+		server.Line(fmt.Sprintf("%s closed, %d open", clientAddr(conn), len(open)))
+	}
+	for i := range 100 {
+		conn := dialTCP(t, h, addr)
+		open = append(open, conn)
+		server.Line(fmt.Sprintf("%s connected, %d open", clientAddr(conn), len(open)))
+		if i%3 == 2 {
+			leave()
+		}
+	}
+	for len(open) > 0 {
+		leave()
+	}
+	server.Signal(syscall.SIGTERM)
+	server.Line("closed")
+	server.ExitSaying(0, fmt.Sprintf(`(connections: .*connection reset by peer\n){%d}`, resets))
+}
+
+// A hundred clients come and go all at once: each line's count is one more, or
+// one less, than that of the line before.
+func TestTCPServerConnectionsCountsAtOnce(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "connections")
+	var clients sync.WaitGroup
+	for range 100 {
+		conn := dialTCP(t, h, addr)
+		clients.Go(func() {
+			conn.Write([]byte("hello"))
+			conn.Close()
+		})
+	}
+	clients.Wait()
+	open := 0
+	for range 200 {
+		m := server.Line(`\S+ (connected|closed), (\d+) open`)
+		open += map[string]int{"connected": 1, "closed": -1}[m[0]]
+		assert.Equal(t, m[1], fmt.Sprint(open))
+	}
+	assert.Equal(t, open, 0)
+	server.Stop()
+}
+
+// Over the limit a newcomer is closed at once, and those who are there are left
+// alone. A freed place is a place for the next.
+func TestTCPServerConnectionsMax(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "connections", "-max", "3")
+	var open []*net.TCPConn
+	for i := range 3 {
+		open = append(open, dialTCP(t, h, addr))
+		server.Line(fmt.Sprintf("%s connected, %d open", clientAddr(open[i]), i+1))
+	}
+	for range 5 {
+		conn := dialTCP(t, h, addr)
+		server.Line(clientAddr(conn) + " dropped, 3 open")
+		_, err := conn.Read(make([]byte, 1)) // and without a FIN of the client's
+		assert.ErrorIs(t, err, io.EOF)
+
+		finish(t, open[0])
+		server.Line(clientAddr(open[0]) + " closed, 2 open")
+		open = append(open[1:], dialTCP(t, h, addr))
+		server.Line(clientAddr(open[2]) + " connected, 3 open")
+	}
+	for i, conn := range open {
+		finish(t, conn)
+		server.Line(fmt.Sprintf("%s closed, %d open", clientAddr(conn), 2-i))
+	}
+	server.Stop()
+}
+
+func TestTCPServerConnectionsStops(t *testing.T) {
+	t.Parallel()
+	testTCPServerStops(t, "connections", `\S+ connected, 1 open`)
+}
+
+func TestTCPServerConnectionsRefusals(t *testing.T) {
+	t.Parallel()
+	testTCPServerRefusals(t, "connections", "max",
+		misuse{[]string{"-max", "-1"}, "connections: -max -1 is negative"},
+		misuse{[]string{"-max", "x"}, `invalid value "x" for flag -max: parse error`})
+}
+
+// The server is told to stop while a client is connected, and ends after that
+// client has. The client that comes after the signal is refused.
+func TestTCPServerCloseTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/close")
+	conn := dialTCP(t, h, server.Ready())
+	echoes(t, conn, "before")
+	server.Signal(os.Interrupt)
+	server.Line("no longer listening, 1 open")
+	late := harness.Start(t, h, "tcp_client/client")
+	late.ExitSaying(1, `client: dial tcp 127\.0\.0\.1:8080: connect: connection refused\n`)
+	echoes(t, conn, "after")
+	finish(t, conn)
+	server.Line("closed")
+	server.Exit(0)
+	harness.Transcript(t, "tcp_server/close.txt", server)
+}
+
+// From the signal on new clients are refused and those connected are served.
+// The program ends when the last has left, and not before.
+func TestTCPServerCloseServesTheRest(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		server, addr := tcpServer(t, h, "close")
+		var open []*net.TCPConn
+		for range 5 {
+			open = append(open, dialTCP(t, h, addr))
+			echoes(t, open[len(open)-1], "before")
+		}
+		assert.Equal(t, len(finish(t, open[0])), 0)
+		open = open[1:]
+		server.Signal(sig)
+		server.Line("no longer listening, 4 open")
+		var err error
+		h.Do(func() { _, err = net.Dial("tcp", addr) })
+		assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+		for i, conn := range open {
+			for _, rest := range open[i:] {
+				echoes(t, rest, "after") // had the program ended, this would fail
+			}
+			assert.Equal(t, len(server.Lines()), 2)
+			data := noise(64 << 10)
+			write(t, conn, data)
+			assert.Assert(t, bytes.Equal(finish(t, conn), data))
+		}
+		server.Line("closed")
+		server.Exit(0)
+	}
+}
+
+// A client that resets its connection has left like any other.
+func TestTCPServerCloseReset(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "close")
+	conn := dialTCP(t, h, addr)
+	echoes(t, conn, "before")
+	server.Signal(syscall.SIGTERM)
+	server.Line("no longer listening, 1 open")
+	reset(t, conn)
+	server.Line("closed")
+	server.ExitSaying(0, `close: .*connection reset by peer\n`)
+}
+
+// With nobody connected it ends at once; a second signal does not wait for
+// those who are.
+func TestTCPServerCloseStops(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		server, _ := tcpServer(t, h, "close")
+		server.Signal(sig)
+		server.Line("no longer listening, 0 open")
+		server.Line("closed")
+		server.Exit(0)
+
+		server, addr := tcpServer(t, h, "close")
+		echoes(t, dialTCP(t, h, addr), "before")
+		server.Signal(sig)
+		server.Line("no longer listening, 1 open")
+		server.Signal(sig)
+		server.Exit(-1) // killed
+	}
+}
+
+func TestTCPServerCloseRefusals(t *testing.T) {
+	t.Parallel()
+	testTCPServerRefusals(t, "close", "")
+}
+
+// tcp_client:client sends, finishes sending, and still gets the reply.
+func TestTCPServerHalfOpenTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/half_open")
+	server.Ready()
+	client := harness.Start(t, h, "tcp_client/client")
+	from := client.Line(`connected to 127\.0\.0\.1:8080 from (\S+)`)[0]
+	client.Line(`sent 5 bytes: "hello"`)
+	client.Line(`received 5 bytes: "hello"`)
+	client.Line("closed")
+	client.Exit(0)
+	server.Line(from + " ended after 5 bytes")
+	server.Line(from + " replied 5 bytes")
+	server.Line(from + " closed")
+	server.Stop()
+	harness.Transcript(t, "tcp_server/half_open.txt", server, client)
+}
+
+// ended demands the lines of a half_open server about a client that sent, and
+// was replied, that much.
+func ended(t *testing.T, server *harness.Program, conn *net.TCPConn, n int) {
+	t.Helper()
+	server.Line(fmt.Sprintf("%s ended after %d bytes", clientAddr(conn), n))
+	server.Line(fmt.Sprintf("%s replied %d bytes", clientAddr(conn), n))
+	server.Line(clientAddr(conn) + " closed")
+}
+
+// A client sends all, then FIN, and then gets all of it back, and EOF.
+func TestTCPServerHalfOpenReplies(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "half_open")
+	for _, n := range []int{1 << 20, 0, 1} {
+		conn, data := dialTCP(t, h, addr), noise(n)
+		write(t, conn, data)
+		assert.Assert(t, bytes.Equal(finish(t, conn), data), "%d bytes", n)
+		ended(t, server, conn, n)
+	}
+	server.Stop()
+}
+
+// Nothing is sent back before the FIN: a client can write 32 MiB, more than the
+// kernel's buffers hold, without reading. An echo would block both sides.
+func TestTCPServerHalfOpenWaitsForTheEnd(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "half_open")
+	conn, data := dialTCP(t, h, addr), noise(32<<20)
+	write(t, conn, data)
+	assert.Assert(t, bytes.Equal(finish(t, conn), data))
+	ended(t, server, conn, len(data))
+	server.Stop()
+}
+
+// With -allow=false the server closes at the FIN: EOF, and nothing came back.
+func TestTCPServerHalfOpenNotAllowed(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "half_open", "-allow=false")
+	for _, n := range []int{1 << 20, 0, 5} {
+		conn := dialTCP(t, h, addr)
+		write(t, conn, noise(n))
+		assert.Equal(t, len(finish(t, conn)), 0)
+		server.Line(fmt.Sprintf("%s ended after %d bytes", clientAddr(conn), n))
+		server.Line(clientAddr(conn) + " closed")
+	}
+	server.Stop()
+}
+
+// A reset ends that connection, whether it comes while the client sends or
+// while it is replied to, and no other.
+func TestTCPServerHalfOpenReset(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "half_open")
+	good, sending, receiving := dialTCP(t, h, addr), dialTCP(t, h, addr), dialTCP(t, h, addr)
+	write(t, good, []byte("hello"))
+
+	write(t, sending, noise(1<<20))
+	reset(t, sending)
+	server.Line(clientAddr(sending) + " closed")
+
+	write(t, receiving, noise(32<<20))
+	assert.NilError(t, receiving.CloseWrite())
+	server.Line(clientAddr(receiving) + " ended after 33554432 bytes")
+	_, err := io.ReadFull(receiving, make([]byte, 1<<20))
+	assert.NilError(t, err)
+	reset(t, receiving)
+	server.Line(clientAddr(receiving) + " closed") // and no "replied"
+
+	assert.Equal(t, string(finish(t, good)), "hello")
+	ended(t, server, good, 5)
+	server.Signal(syscall.SIGTERM)
+	server.Line("closed")
+	server.ExitSaying(0, `(half_open: .*(connection reset by peer|broken pipe)\n){2}`)
+}
+
+// What one client may make the server keep has a limit.
+func TestTCPServerHalfOpenLimit(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "half_open")
+	conn := dialTCP(t, h, addr)
+	for chunk := make([]byte, 1<<20); ; {
+		if _, err := conn.Write(chunk); err != nil {
+			assert.Assert(t, errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE), "%v", err)
+			break
+		}
+	}
+	server.Line(clientAddr(conn) + " closed")
+	server.Signal(syscall.SIGTERM)
+	server.Line("closed")
+	server.ExitSaying(0, `half_open: read \S+: more than 67108864 bytes\n`)
+}
+
+func TestTCPServerHalfOpenStops(t *testing.T) {
+	t.Parallel()
+	testTCPServerStops(t, "half_open")
+}
+
+func TestTCPServerHalfOpenRefusals(t *testing.T) {
+	t.Parallel()
+	testTCPServerRefusals(t, "half_open", "allow",
+		misuse{[]string{"-allow=perhaps"}, `invalid boolean value "perhaps" for -allow: parse error`})
+}
+
+// The server's view of both ends is the client's, the other way round. An IPv4
+// client of a server that listens everywhere is an IPv4 client.
+func TestTCPServerSocketAddress(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	for _, c := range []struct{ listen, dial, family string }{
+		{"127.0.0.1:0", "127.0.0.1", "IPv4"},
+		{"[::1]:0", "::1", "IPv6"},
+		{":0", "127.0.0.1", "IPv4"},
+		{":0", "::1", "IPv6"},
+		{"0.0.0.0:0", "127.0.0.1", "IPv4"},
+	} {
+		server := harness.Start(t, h, "tcp_server/socket_address", "-addr", c.listen)
+		port := netip.MustParseAddrPort(server.Ready()).Port()
+		for range 2 { // a client has a port of its own each time
+			conn := dialTCP(t, h, net.JoinHostPort(c.dial, fmt.Sprint(port)))
+			ours, theirs := conn.LocalAddr().(*net.TCPAddr), conn.RemoteAddr().(*net.TCPAddr)
+			server.Line(fmt.Sprintf("local %s port %d family %s, remote %s port %d family %s",
+				theirs.IP, theirs.Port, c.family, ours.IP, ours.Port, c.family))
+			assert.Equal(t, len(finish(t, conn)), 0)
+		}
+		server.Stop()
+	}
+}
+
+// A client that resets its connection costs that connection only.
+func TestTCPServerSocketAddressReset(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "socket_address")
+	good, bad := dialTCP(t, h, addr), dialTCP(t, h, addr)
+	server.Line(`local .*`)
+	server.Line(`local .*`)
+	reset(t, bad)
+	finish(t, dialTCP(t, h, addr))
+	server.Line(`local .*`)
+	assert.Equal(t, len(finish(t, good)), 0)
+	server.Signal(syscall.SIGTERM)
+	server.Line("closed")
+	server.ExitSaying(0, `socket_address: .*connection reset by peer\n`)
+}
+
+func TestTCPServerSocketAddressStops(t *testing.T) {
+	t.Parallel()
+	testTCPServerStops(t, "socket_address", `local .*`)
+}
+
+func TestTCPServerSocketAddressRefusals(t *testing.T) {
+	t.Parallel()
+	testTCPServerRefusals(t, "socket_address", "")
 }
