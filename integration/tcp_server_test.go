@@ -398,14 +398,15 @@ func TestTCPServerConnectionsCounts(t *testing.T) {
 	server.ExitSaying(0, fmt.Sprintf(`(connections: .*connection reset by peer\n){%d}`, resets))
 }
 
-// A hundred clients come and go all at once: each line's count is one more, or
-// one less, than that of the line before.
+// A thousand clients come and go without waiting for each other: each line's
+// count is one more, or one less, than that of the line before.
 func TestTCPServerConnectionsCountsAtOnce(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	server, addr := tcpServer(t, h, "connections")
 	var clients sync.WaitGroup
-	for range 100 {
+	const n = 1000
+	for range n {
 		conn := dialTCP(t, h, addr)
 		clients.Go(func() {
 			conn.Write([]byte("hello"))
@@ -414,7 +415,7 @@ func TestTCPServerConnectionsCountsAtOnce(t *testing.T) {
 	}
 	clients.Wait()
 	open := 0
-	for range 200 {
+	for range 2 * n {
 		m := server.Line(`\S+ (connected|closed), (\d+) open`)
 		open += map[string]int{"connected": 1, "closed": -1}[m[0]]
 		assert.Equal(t, m[1], fmt.Sprint(open))
