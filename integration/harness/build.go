@@ -133,8 +133,9 @@ func Built() map[string]string {
 	return built
 }
 
-// binary returns the path of a section's program.
-func binary(t testing.TB, section string) string {
+// Binary returns the path of a section's program, for a test that starts it in a
+// way of its own (see Command).
+func Binary(t testing.TB, section string) string {
 	t.Helper()
 	path, ok := Built()[section]
 	if !ok {

@@ -47,7 +47,7 @@ type Program struct {
 // ends the program must have ended too (see Stop and Exit).
 func Start(t testing.TB, on *lab.Host, section string, args ...string) *Program {
 	t.Helper()
-	p := Command(t, on, exec.Command(binary(t, section), args...))
+	p := Command(t, on, exec.Command(Binary(t, section), args...))
 	p.Section, p.Args = section, args
 	return p
 }
