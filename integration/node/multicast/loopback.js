@@ -43,7 +43,7 @@ function attempt (loopback) {
       return
     }
     if (what === 'heard') {
-      console.log(`${ifname} returns all that is sent on it: try -interface with a network card's name`)
+      console.log(`${ifname} returns everything that is sent on it: try -interface with a network card's name`)
     }
     listener.close()
     sender.close()
