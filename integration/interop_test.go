@@ -321,6 +321,9 @@ func TestTCPServerCloseEventNode(t *testing.T) {
 				p.Line("closed")
 			}
 			p.Exit(0)
+			if c.how == "reset" { // of a client gone before it was accepted, Node knows no address
+				addr = "(?:" + addr + "|undefined:undefined)"
+			}
 			s.Line(addr + " " + c.server)
 		}
 		s.Stop()
