@@ -1119,3 +1119,11 @@ func TestMulticastClientSocat(t *testing.T) {
 	}
 	compare(t, same, same)
 }
+
+// startNode runs a script with Node, for its own word on what the pages say of it.
+func startNode(t *testing.T, on *lab.Host, script string) *harness.Program {
+	t.Helper()
+	path, err := exec.LookPath("node")
+	lab.Require(t, "node", err == nil)
+	return harness.Command(t, on, exec.Command(path, "-e", script))
+}

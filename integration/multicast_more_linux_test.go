@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -530,14 +529,6 @@ func sockOption(t *testing.T, conn *net.UDPConn, level, option int) (value int) 
 	err = raw.Control(func(fd uintptr) { value, failed = unix.GetsockoptInt(int(fd), level, option) })
 	assert.NilError(t, errors.Join(err, failed))
 	return value
-}
-
-// startNode runs a script with Node.
-func startNode(t *testing.T, on *lab.Host, script string) *harness.Program {
-	t.Helper()
-	path, err := exec.LookPath("node")
-	lab.Require(t, "node", err == nil)
-	return harness.Command(t, on, exec.Command(path, "-e", script))
 }
 
 // stopNode ends a script that would go on.

@@ -375,8 +375,8 @@ func busy(t *testing.T, p *harness.Program) time.Duration {
 	return time.Duration(used.Nano())
 }
 
-// queue returns what is unread in a program's one connection, without reading it.
-func queue(t *testing.T, p *harness.Program) []byte {
+// unreadData returns what is unread in a program's one connection, without reading it.
+func unreadData(t *testing.T, p *harness.Program) []byte {
 	t.Helper()
 	for _, fd := range socketsOf(t, p) {
 		if _, err := unix.Getpeername(fd); err != nil {
@@ -418,7 +418,7 @@ func TestTCPServerUnpipeMidstream(t *testing.T) {
 	piped := contents(t, file)
 	assert.Equal(t, len(piped), n)
 	unread := awaitFull(t, h, client.LocalAddr().String())
-	queued := queue(t, server)
+	queued := unreadData(t, server)
 	assert.Assert(t, len(queued) >= unread) // a probe of the window may carry a little more
 	all := append([]byte(piped), queued...)
 	for i := 0; i < len(all); i += len(data) {

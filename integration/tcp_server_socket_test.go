@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -129,22 +128,8 @@ func tell(t *testing.T, conn net.Conn, data string) {
 	assert.NilError(t, err)
 }
 
-// reset closes a connection with an RST.
-func reset(t *testing.T, conn *net.TCPConn) {
-	t.Helper()
-	assert.NilError(t, conn.SetLinger(0))
-	assert.NilError(t, conn.Close())
-}
-
 // of is the pattern that begins a server's lines on this client.
 func of(client net.Conn) string { return regexp.QuoteMeta(client.LocalAddr().String()) + " " }
-
-// noise is data that only ever looks like itself.
-func noise(n int) []byte {
-	data := make([]byte, n)
-	rand.NewChaCha8([32]byte{byte(n)}).Read(data)
-	return data
-}
 
 var readServer = connServer{section: "read", defaults: []string{"1024"}, served: "ended after 5 bytes"}
 

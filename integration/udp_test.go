@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -230,7 +229,7 @@ func TestUDPServerServerFailures(t *testing.T) {
 
 // Node shows the peer of a udp6 socket as ::ffff:127.0.0.1, family IPv6; an
 // empty message has the size 0.
-func TestUDPServerServerNode(t *testing.T) {
+func TestUDPServerServerRinfoOfNode(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	node := startNode(t, h, `
@@ -245,14 +244,6 @@ func TestUDPServerServerNode(t *testing.T) {
 	node.Line(`::ffff:127\.0\.0\.1 IPv6 0`)
 	node.Signal(syscall.SIGTERM)
 	node.Exit(0)
-}
-
-// startNode runs a script, with Node's own word on what the pages say of it.
-func startNode(t *testing.T, on *lab.Host, script string) *harness.Program {
-	t.Helper()
-	path, err := exec.LookPath("node")
-	lab.Require(t, "node", err == nil)
-	return harness.Command(t, on, exec.Command(path, "-e", script))
 }
 
 // Bound is enough: what is sent there waits in the kernel, though this program
@@ -399,7 +390,7 @@ func TestUDPServerAddressFailures(t *testing.T) {
 
 // Node: address() throws before bind has come to an end, on which it tells
 // address, family and port.
-func TestUDPServerAddressNode(t *testing.T) {
+func TestUDPServerAddressOfNode(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	node := startNode(t, h, `
@@ -725,7 +716,7 @@ func TestUDPClientSendPlainSockets(t *testing.T) {
 
 // Node binds on the way to the first send: there is no port before that. It
 // refuses an offset or a length outside the buffer; both count bytes.
-func TestUDPClientSendNode(t *testing.T) {
+func TestUDPClientSendOfNode(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	peer := listenUDP(t, h, "udp4", "127.0.0.1:8080")
