@@ -2,11 +2,14 @@ package harness
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -40,6 +43,9 @@ func Main(m interface{ Run() int }) int {
 	}
 	if code, done := lab.Enter(); done {
 		return code
+	}
+	if lab.Isolated() { // tests wait rather than work: more of them at once than there are cores
+		flag.Set("test.parallel", strconv.Itoa(8*runtime.GOMAXPROCS(0)))
 	}
 	return m.Run()
 }

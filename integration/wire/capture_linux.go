@@ -6,8 +6,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,6 +48,10 @@ func Start(t testing.TB, on *lab.Host, ifname string) *Capture {
 			return
 		}
 		c.card = card.Index
+		// The library's socket would be every child's too.
+		syscall.ForkLock.RLock()
+		defer syscall.ForkLock.RUnlock()
+		defer closeOnExec()
 		// Version 2 hands over each packet at once; 8 MB hold 4096 of them.
 		c.ring, err = afpacket.NewTPacket(afpacket.OptInterface(ifname), afpacket.TPacketVersion2,
 			afpacket.OptFrameSize(2048), afpacket.OptBlockSize(1<<18), afpacket.OptNumBlocks(32),
@@ -69,6 +75,18 @@ func Start(t testing.TB, on *lab.Host, ifname string) *Capture {
 		}
 	})
 	return c
+}
+
+// closeOnExec sets FD_CLOEXEC on all sockets of this process.
+func closeOnExec() {
+	entries, _ := os.ReadDir("/proc/self/fd")
+	for _, entry := range entries {
+		if target, _ := os.Readlink("/proc/self/fd/" + entry.Name()); strings.HasPrefix(target, "socket:") {
+			if fd, err := strconv.Atoi(entry.Name()); err == nil {
+				syscall.CloseOnExec(fd)
+			}
+		}
+	}
 }
 
 func (c *Capture) read() {

@@ -105,6 +105,9 @@ func Events(packets []gopacket.Packet) (events []Event) {
 				events = append(events, e)
 			case *layers.ICMPv4:
 				e.Kind, e.Text = ICMP, l.TypeCode.String()
+				if l.TypeCode == layers.CreateICMPv4TypeCode(layers.ICMPv4TypeDestinationUnreachable, layers.ICMPv4CodePort) {
+					e.Text = "port unreachable"
+				}
 				events = append(events, e)
 			case *layers.IGMP: // version 3, RFC 3376
 				for _, record := range l.GroupRecords {
@@ -252,37 +255,48 @@ func Only(events []Event, kinds ...Kind) (only []Event) {
 	return only
 }
 
-// Party is one line of a diagram: a name, and the address it stands for.
+// Party is one line of a diagram: a name, and the address it stands for, as in
+// 10.0.0.1 or, where one host has several, 10.0.0.1:8080.
 type Party struct{ Name, Addr string }
 
 // Diagram draws the events of one link as a Mermaid sequence diagram. What goes
 // to an address that no party has, a group's or a broadcast address, is drawn
 // towards the last party, or from it to the first, and says so.
 func Diagram(events []Event, parties ...Party) string {
-	name := func(a netip.AddrPort, not string) string {
+	find := func(a netip.AddrPort) (name string) {
 		for _, p := range parties {
-			if p.Addr == a.Addr().String() {
+			if p.Addr == a.String() {
 				return p.Name
+			} else if p.Addr == a.Addr().String() {
+				name = p.Name
 			}
 		}
-		if last := parties[len(parties)-1].Name; last != not {
-			return last
-		}
-		return parties[0].Name
+		return name
 	}
 	var names []string
-	known := map[string]bool{}
 	for _, p := range parties {
 		names = append(names, p.Name)
-		known[p.Addr] = true
 	}
+	last := names[len(names)-1]
 	var steps []Step
 	for _, e := range events {
-		from, label := name(e.From, ""), e.Label()
-		if e.Kind == UDP && !known[e.To.Addr().String()] {
-			label += " to " + e.To.Addr().String()
+		step := Step{find(e.From), find(e.To), e.Label()}
+		if step.From == "" {
+			step.From = last
 		}
-		steps = append(steps, Step{from, name(e.To, from), label})
+		if step.To == "" {
+			if step.To = last; step.From == last {
+				step.To = names[0]
+			}
+			if e.Kind == UDP {
+				size, rest, _ := strings.Cut(step.Label, ",")
+				step.Label = size + " to " + e.To.Addr().String()
+				if rest != "" {
+					step.Label += "," + rest
+				}
+			}
+		}
+		steps = append(steps, step)
 	}
 	return Draw(steps, names...)
 }
@@ -313,6 +327,9 @@ func (e Event) Label() string {
 		}
 		return fmt.Sprintf("%s, seq %d", count(e.Bytes), e.Seq)
 	case FIN:
+		if e.Seq == 0 { // see Uncounted
+			return "FIN"
+		}
 		return fmt.Sprintf("FIN, seq %d", e.Seq)
 	case UDP:
 		if e.To.Addr().IsMulticast() {

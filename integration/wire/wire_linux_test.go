@@ -162,7 +162,7 @@ b: fragment, bytes 0 to 1479
 b: fragment, bytes 1480 to 2959
 b: fragment, bytes 2960 to 3007
 b: 0 bytes
-b: ICMP DestinationUnreachable(Port)
+b: ICMP port unreachable
 `)
 }
 

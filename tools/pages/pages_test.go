@@ -53,7 +53,7 @@ func TestTestPrefix(t *testing.T) {
 // whole is a tree in which nothing is amiss.
 func whole() fstest.MapFS {
 	tree := fstest.MapFS{
-		"integration/sections.bzl":       {Data: []byte("SECTIONS = [\n    \"multicast/ttl\",\n]\n")},
+		"integration/sections.bzl":      {Data: []byte("SECTIONS = [\n    \"multicast/ttl\",\n]\n")},
 		"integration/multicast_test.go": {Data: []byte("func TestMulticastTTLArrives(t *testing.T) {\n")},
 		"multicast/ttl/main.go":         {Data: []byte("package main\n")},
 	}
