@@ -45,7 +45,7 @@ func Main(m interface{ Run() int }) int {
 		return code
 	}
 	if lab.Isolated() { // tests wait rather than work: more of them at once than there are cores
-		flag.Set("test.parallel", strconv.Itoa(8*runtime.GOMAXPROCS(0)))
+		flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0)))
 	}
 	return m.Run()
 }
