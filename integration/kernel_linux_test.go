@@ -18,7 +18,7 @@ import (
 // descriptors, so that a test can ask the kernel about them (getsockopt(2),
 // ioctl(2)) rather than believe the program. They are closed when the test
 // ends, but while they are open the program's own close has no effect on the
-// wire: close them sooner where that matters.
+// wire: let them go sooner where that matters (see letGo).
 func socketsOf(t *testing.T, p *harness.Program) (fds []int) {
 	t.Helper()
 	dir := fmt.Sprintf("/proc/%d/fd", p.Pid())
@@ -40,6 +40,16 @@ func socketsOf(t *testing.T, p *harness.Program) (fds []int) {
 		fds = append(fds, fd)
 	}
 	return fds
+}
+
+// letGo closes a duplicate of a socket. Its number stays taken until the test's
+// clean-up closes it: by then it might be that of another test's.
+func letGo(t *testing.T, fd int) {
+	t.Helper()
+	null, err := os.Open(os.DevNull)
+	assert.NilError(t, err)
+	defer null.Close()
+	assert.NilError(t, unix.Dup3(int(null.Fd()), fd, unix.O_CLOEXEC))
 }
 
 // What the server says of its socket is what the kernel has.

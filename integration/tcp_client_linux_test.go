@@ -290,16 +290,6 @@ func TestTCPClientUnrefEndsWithTheConnectionOpen(t *testing.T) {
 	assert.Equal(t, readToFIN(t, peer), "")
 }
 
-// letGo closes a duplicate of a socket. Its number stays taken until the test's
-// clean-up closes it: by then it might be that of another test's.
-func letGo(t *testing.T, fd int) {
-	t.Helper()
-	null, err := os.Open(os.DevNull)
-	assert.NilError(t, err)
-	defer null.Close()
-	assert.NilError(t, unix.Dup3(int(null.Fd()), fd, unix.O_CLOEXEC))
-}
-
 // bufferSizes reads the three lines of buffer_size.
 func bufferSizes(t *testing.T, p *harness.Program) (sendBuffer, queued, wrote int) {
 	t.Helper()
