@@ -201,7 +201,7 @@ func TestTCPServerPauseResumeWire(t *testing.T) {
 	client, server, c := cabled(t)
 	p := serving(t, server, "tcp_server/pause_resume", "-pause", "1s")
 	conn := dialTCP(t, client, here)
-	const size = 4 << 20 // more than the window ever grows to unread
+	const size = 1 << 20 // more than the window ever grows to unread
 	_, err := conn.Write(make([]byte, size))
 	assert.NilError(t, err)
 	conn.CloseWrite()

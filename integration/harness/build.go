@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -43,6 +44,9 @@ func Main(m interface{ Run() int }) int {
 	}
 	if code, done := lab.Enter(); done {
 		return code
+	}
+	if signal.Ignored(os.Interrupt) { // as a shell's background job: programs would inherit that
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	}
 	if lab.Isolated() { // tests wait rather than work: more of them at once than there are cores
 		flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0)))

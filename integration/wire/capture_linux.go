@@ -31,8 +31,14 @@ type Capture struct {
 	done chan struct{}
 
 	mu      sync.Mutex
-	packets []gopacket.Packet
-	more    chan struct{} // closed when a packet is added
+	frames  []frame
+	packets []gopacket.Packet // the frames that Packets has decoded
+	more    chan struct{}     // closed when a frame is added
+}
+
+type frame struct {
+	data []byte
+	info gopacket.CaptureInfo
 }
 
 // Start captures an interface of a host (packet(7)) until the test ends. The
@@ -107,10 +113,8 @@ func (c *Capture) read() {
 		if info.InterfaceIndex != c.card {
 			continue // it came before the socket was bound to the card
 		}
-		packet := gopacket.NewPacket(data, layers.LayerTypeEthernet, gopacket.Default)
-		packet.Metadata().CaptureInfo = info
 		c.mu.Lock()
-		c.packets = append(c.packets, packet)
+		c.frames = append(c.frames, frame{data, info}) // decoding would hold it up
 		close(c.more)
 		c.more = make(chan struct{})
 		c.mu.Unlock()
@@ -121,6 +125,11 @@ func (c *Capture) read() {
 func (c *Capture) Packets() []gopacket.Packet {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, f := range c.frames[len(c.packets):] {
+		packet := gopacket.NewPacket(f.data, layers.LayerTypeEthernet, gopacket.Default)
+		packet.Metadata().CaptureInfo = f.info
+		c.packets = append(c.packets, packet)
+	}
 	return append([]gopacket.Packet(nil), c.packets...)
 }
 
