@@ -116,13 +116,21 @@ func (p *Program) cleanup() {
 	if !p.t.Failed() {
 		return
 	}
-	log := fmt.Sprintf("$ %s %s\n%s%s(%v)\n", p.Section, strings.Join(p.Args, " "),
+	log := fmt.Sprintf("$ %s %s\n%s%s(%v)\n", p.Section, cut(strings.Join(p.Args, " ")),
 		strings.Join(p.lines, ""), p.stderr.String(), p.cmd.ProcessState)
 	p.t.Log("\n" + log)
 	if dir := os.Getenv("TEST_UNDECLARED_OUTPUTS_DIR"); dir != "" {
 		name := strings.NewReplacer("/", "_").Replace(fmt.Sprintf("%s.%s.%d.txt", p.t.Name(), p.Section, p.Pid()))
 		os.WriteFile(filepath.Join(dir, name), []byte(log), 0o644)
 	}
+}
+
+// cut keeps a failure readable where a flag is a datagram's worth of text.
+func cut(text string) string {
+	if len(text) > 500 {
+		return text[:500] + "…"
+	}
+	return text
 }
 
 // deadline is when a wait that begins now gives up: early enough for the test
