@@ -129,8 +129,8 @@ func tell(t *testing.T, conn net.Conn, data string) {
 	assert.NilError(t, err)
 }
 
-// reset closes a connection with an RST.
-func reset(t *testing.T, conn *net.TCPConn) {
+// abort closes a connection with an RST.
+func abort(t *testing.T, conn *net.TCPConn) {
 	t.Helper()
 	assert.NilError(t, conn.SetLinger(0))
 	assert.NilError(t, conn.Close())
@@ -139,8 +139,8 @@ func reset(t *testing.T, conn *net.TCPConn) {
 // of is the pattern that begins a server's lines on this client.
 func of(client net.Conn) string { return regexp.QuoteMeta(client.LocalAddr().String()) + " " }
 
-// noise is data that only ever looks like itself.
-func noise(n int) []byte {
+// unlike is data of which no two pieces are alike.
+func unlike(n int) []byte {
 	data := make([]byte, n)
 	rand.NewChaCha8([32]byte{byte(n)}).Read(data)
 	return data
@@ -192,7 +192,7 @@ func TestTCPServerReadCountsAllBytes(t *testing.T) {
 	addr := server.Ready()
 	for _, n := range []int{0, 1, 4096, 1<<20 + 7} {
 		client := dialTCP(t, h, addr)
-		_, err := client.Write(noise(n))
+		_, err := client.Write(unlike(n))
 		assert.NilError(t, err)
 		assert.NilError(t, client.CloseWrite())
 		for sum, more := 0, 0; sum < n; sum += more {
@@ -215,7 +215,7 @@ func TestTCPServerReadReset(t *testing.T) {
 	rude, other := dialTCP(t, h, addr), dialTCP(t, h, addr)
 	tell(t, rude, "hel")
 	server.Line(of(rude) + `read 3 bytes: "hel"`)
-	reset(t, rude)
+	abort(t, rude)
 	readServer.serves(t, server, other)
 	server.Signal(syscall.SIGTERM)
 	server.Line("closed")
@@ -243,7 +243,7 @@ func TestTCPServerCloseEventTranscript(t *testing.T) {
 	client.Exit(0)
 	server.Line(from + ` closed`)
 	rude := dialTCP(t, h, addr)
-	reset(t, rude)
+	abort(t, rude)
 	server.Line(of(rude) + `closed with error: connection reset by peer`)
 	server.Stop()
 	harness.Transcript(t, "tcp_server/close_event.txt", server, client)
@@ -259,15 +259,15 @@ func TestTCPServerCloseEventAfterData(t *testing.T) {
 	other := dialTCP(t, h, addr)
 	for _, n := range []int{0, 1, 1 << 20} {
 		client := dialTCP(t, h, addr)
-		_, err := client.Write(noise(n))
+		_, err := client.Write(unlike(n))
 		assert.NilError(t, err)
 		assert.NilError(t, client.Close())
 		server.Line(of(client) + `closed`)
 
 		client = dialTCP(t, h, addr)
-		_, err = client.Write(noise(n))
+		_, err = client.Write(unlike(n))
 		assert.NilError(t, err)
-		reset(t, client)
+		abort(t, client)
 		server.Line(of(client) + `closed with error: connection reset by peer`)
 	}
 	closeEventServer.serves(t, server, other)
@@ -289,6 +289,11 @@ func contents(t *testing.T, file string) string {
 	return string(data)
 }
 
+// lastOfPipe is what pipe and unpipe print last of a client that has gone.
+func lastOfPipe(section string) string {
+	return map[string]string{"pipe": `piped \d+ bytes`, "unpipe": `closed`}[section]
+}
+
 // Every byte of several megabytes from several connections at once is in the
 // file, after what was there before, and those of one connection are in order.
 // They can be told apart: the upper half of a byte is the connection's number.
@@ -304,7 +309,7 @@ func testPipesAll(t *testing.T, section string, args ...string) {
 	data := make([][]byte, connections)
 	errs := make(chan error)
 	for i := range connections {
-		data[i] = noise(each + i)
+		data[i] = unlike(each + i)
 		for j := range data[i] {
 			data[i][j] = byte(i)<<4 | data[i][j]&15
 		}
@@ -317,10 +322,16 @@ func testPipesAll(t *testing.T, section string, args ...string) {
 	for range connections {
 		assert.NilError(t, <-errs)
 	}
-	var sizes []string
-	for len(sizes) < connections {
-		sizes = append(sizes, server.Await(`\S+ piped (\d+) bytes`)[0])
+	for range connections {
+		server.Await(`\S+:\d+ ` + lastOfPipe(section))
 	}
+	var sizes []string
+	for _, line := range server.Lines() {
+		if m := regexp.MustCompile(`^\S+ piped (\d+) bytes\n$`).FindStringSubmatch(line); m != nil {
+			sizes = append(sizes, m[1])
+		}
+	}
+	assert.Equal(t, len(sizes), connections)
 	slices.Sort(sizes)
 	for i, size := range sizes {
 		assert.Equal(t, size, fmt.Sprint(each+i))
@@ -357,7 +368,9 @@ func testPipeAppends(t *testing.T, section string, args ...string) {
 		client := dialTCP(t, h, addr)
 		tell(t, client, text)
 		assert.NilError(t, client.CloseWrite())
-		server.Await(of(client) + fmt.Sprintf(`piped %d bytes`, len(text)))
+		if server.Line(of(client) + fmt.Sprintf(`piped %d bytes`, len(text))); section == "unpipe" {
+			server.Line(of(client) + `closed`)
+		}
 	}
 	say("one\n")
 	assert.NilError(t, os.WriteFile(file, []byte("another program\n"), 0o600)) // as does > message.txt
@@ -527,7 +540,7 @@ func TestTCPServerPauseResumeReset(t *testing.T) {
 	addr := server.Ready()
 	rude := dialTCP(t, h, addr)
 	server.Line(of(rude) + `paused`)
-	reset(t, rude)
+	abort(t, rude)
 	server.Line(of(rude) + `resumed`)
 	other := dialTCP(t, h, addr)
 	server.Line(of(other) + `paused`)
@@ -621,7 +634,7 @@ func TestTCPServerTimeoutNever(t *testing.T) {
 	client := dialTCP(t, h, addr)
 	stay(t, client, 500*time.Millisecond)
 	timeoutServer.serves(t, server, client)
-	reset(t, dialTCP(t, h, addr))
+	abort(t, dialTCP(t, h, addr))
 	timeoutServer.serves(t, server, dialTCP(t, h, addr))
 	server.Signal(syscall.SIGTERM)
 	server.Line("closed")
