@@ -274,6 +274,11 @@ func contents(t *testing.T, file string) string {
 	return string(data)
 }
 
+// lastOfPipe is what pipe and unpipe print last of a client that has gone.
+func lastOfPipe(section string) string {
+	return map[string]string{"pipe": `piped \d+ bytes`, "unpipe": `closed`}[section]
+}
+
 // Every byte of several megabytes from several connections at once is in the
 // file, after what was there before, and those of one connection are in order.
 // They can be told apart: the upper half of a byte is the connection's number.
@@ -302,10 +307,16 @@ func testPipesAll(t *testing.T, section string, args ...string) {
 	for range connections {
 		assert.NilError(t, <-errs)
 	}
-	var sizes []string
-	for len(sizes) < connections {
-		sizes = append(sizes, server.Await(`\S+ piped (\d+) bytes`)[0])
+	for range connections {
+		server.Await(`\S+:\d+ ` + lastOfPipe(section))
 	}
+	var sizes []string
+	for _, line := range server.Lines() {
+		if m := regexp.MustCompile(`^\S+ piped (\d+) bytes\n$`).FindStringSubmatch(line); m != nil {
+			sizes = append(sizes, m[1])
+		}
+	}
+	assert.Equal(t, len(sizes), connections)
 	slices.Sort(sizes)
 	for i, size := range sizes {
 		assert.Equal(t, size, fmt.Sprint(each+i))
@@ -342,7 +353,9 @@ func testPipeAppends(t *testing.T, section string, args ...string) {
 		client := dialTCP(t, h, addr)
 		tell(t, client, text)
 		assert.NilError(t, client.CloseWrite())
-		server.Await(of(client) + fmt.Sprintf(`piped %d bytes`, len(text)))
+		if server.Line(of(client) + fmt.Sprintf(`piped %d bytes`, len(text))); section == "unpipe" {
+			server.Line(of(client) + `closed`)
+		}
 	}
 	say("one\n")
 	assert.NilError(t, os.WriteFile(file, []byte("another program\n"), 0o600)) // as does > message.txt
