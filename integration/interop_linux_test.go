@@ -136,3 +136,16 @@ func TestUDPServerBindNodeKernel(t *testing.T) {
 		ask(t, h, node, 0, 0)
 	})
 }
+
+// What either server says of its socket is what the kernel has.
+func TestMulticastServerNodeKernel(t *testing.T) {
+	same := func(t *testing.T, h *lab.Host, start start) {
+		s := start("multicast/server", "--ttl", "7", "--loopback=false", "--interval", "3600s")
+		sending(s, notesGroup, "lo", 7, "off")
+		s.Line(`sent .*`)
+		assert.Equal(t, option(t, s, false, unix.IPPROTO_IP, unix.IP_MULTICAST_TTL), 7)
+		assert.Equal(t, option(t, s, false, unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP), 0)
+		s.Stop()
+	}
+	compare(t, same, same)
+}

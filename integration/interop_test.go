@@ -253,6 +253,20 @@ func TestTCPServerHalfOpenNodeDefault(t *testing.T) {
 	})
 }
 
+// A Node server that knows nothing of allowHalfOpen, and replies all the same: its
+// half is closed by then. Go's half is open until the program closes it.
+func TestTCPServerHalfOpenNodeReplyIsLate(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	s := inNode(t, h)("otherwise/half_open")
+	s.Ready()
+	c, _ := hello(inGo(t, h))
+	c.Line("closed") // and nothing received
+	c.Exit(0)
+	s.Line("This socket has been ended by the other party|Cannot call write after a stream was destroyed")
+	s.Stop()
+}
+
 func TestTCPServerSocketAddressNode(t *testing.T) {
 	withNode(t, func(t *testing.T, h *lab.Host, server, client start) {
 		s := server("tcp_server/socket_address")
@@ -326,6 +340,10 @@ func TestTCPServerCloseEventNode(t *testing.T) {
 			}
 			s.Line(addr + " " + c.server)
 		}
+		p, addr := hello(client) // unread data would hide the end
+		s.Line(addr + " closed")
+		p.Line("closed")
+		p.Exit(0)
 		s.Stop()
 	})
 }
@@ -333,6 +351,7 @@ func TestTCPServerCloseEventNode(t *testing.T) {
 func TestTCPServerPipeNode(t *testing.T) {
 	withNode(t, func(t *testing.T, h *lab.Host, server, client start) {
 		file := filepath.Join(t.TempDir(), "message.txt")
+		assert.NilError(t, os.WriteFile(file, []byte("before "), 0o644))
 		s := server("tcp_server/pipe", "--to", file)
 		s.Ready()
 		for range 2 {
@@ -343,7 +362,7 @@ func TestTCPServerPipeNode(t *testing.T) {
 		}
 		stored, err := os.ReadFile(file)
 		assert.NilError(t, err)
-		assert.Equal(t, string(stored), "hellohello") // each appends
+		assert.Equal(t, string(stored), "before hellohello") // each appends
 		s.Stop()
 	})
 }
@@ -566,30 +585,38 @@ func TestTCPClientUnrefNode(t *testing.T) {
 }
 
 // A paused server makes either client stop. What Go has written by then is in
-// the kernel, to the byte; Node has taken one piece too many and queues it.
+// the kernel; Node has taken one piece too many, and queues it in the process.
 func TestTCPClientBufferSizeNode(t *testing.T) {
-	compare(t, func(t *testing.T, h *lab.Host, goes start) {
-		s := inNode(t, h)("tcp_server/pause_resume", "--pause", "3600s")
+	const all = 67108864
+	paused := func(t *testing.T, server, client start) (s, c *harness.Program) {
+		s = server("tcp_server/pause_resume", "--pause", "3600s")
 		s.Ready()
-		c := goes("tcp_client/buffer_size")
-		addr := connected(c)
-		s.Line(addr + " paused")
-		c.Line(`send buffer \d+ bytes`)
-		c.Await(`wrote \d+ bytes before blocking`)
+		c = client("tcp_client/buffer_size")
+		s.Line(connected(c) + " paused")
+		return s, c
+	}
+	number := func(c *harness.Program, pattern string) (n int) {
+		fmt.Sscan(c.Await(pattern)[0], &n)
+		return n
+	}
+	compare(t, func(t *testing.T, h *lab.Host, goes start) {
+		s, c := paused(t, inNode(t, h), goes)
+		wrote := number(c, `wrote (\d+) bytes before blocking`)
+		assert.Assert(t, wrote > 0 && wrote < all, "%d", wrote)
 		c.Exit(0)
 		s.Signal(syscall.SIGTERM)
-		s.Await("closed")
+		s.Line("closed") // it had not resumed
 		s.ExitSaying(0, `(pause_resume: read ECONNRESET\n)?`)
 	}, func(t *testing.T, h *lab.Host, node start) {
-		s := inGo(t, h)("tcp_server/pause_resume", "--pause", "3600s")
-		s.Ready()
-		c := node("tcp_client/buffer_size")
-		addr := connected(c)
-		s.Line(addr + " paused")
-		c.Line(`queued [1-9]\d* bytes, the kernel has not taken them`)
-		c.Line(`wrote \d+ bytes without blocking`)
+		s, c := paused(t, inGo(t, h), node)
+		queued := number(c, `queued (\d+) bytes, the kernel has not taken them`)
+		wrote := number(c, `wrote (\d+) bytes without blocking`)
+		assert.Assert(t, queued > 0 && queued <= 65536, "%d", queued)
+		assert.Assert(t, wrote > queued && wrote < all, "%d", wrote)
 		c.Stop()
-		s.Stop()
+		s.Signal(syscall.SIGTERM)
+		s.Line("closed") // it had not resumed
+		s.Exit(0)
 	})
 }
 
@@ -898,6 +925,7 @@ func TestMulticastClientNodeAsInTheNotes(t *testing.T) {
 }
 
 func TestMulticastMembershipNode(t *testing.T) {
+	lab.Require(t, "namespaces", lab.Isolated())
 	withNode(t, func(t *testing.T, h *lab.Host, server, client start) {
 		s := server("multicast/server", "--interval", "10ms")
 		from := sending(s, notesGroup, "lo", 128, "on")
@@ -905,6 +933,7 @@ func TestMulticastMembershipNode(t *testing.T) {
 		groupOf(c)
 		c.Line(heard(from, `".*"`))
 		c.Await(`left 230\.185\.192\.108 on lo`)
+		assert.Assert(t, !slices.Contains(memberships(t, h, "lo"), "230.185.192.108"))
 		// Another program of the machine is a member, so that the socket hears the
 		// group still. The program keeps it to itself.
 		other := joined(t, h)

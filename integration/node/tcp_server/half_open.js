@@ -19,7 +19,11 @@ const server = net.createServer({ allowHalfOpen: allow === 'true' }, (socket) =>
   socket.on('end', () => {
     console.log(`${peer} ended after ${socket.bytesRead} bytes`)
     if (allow !== 'true') return
-    socket.end(Buffer.concat(data), () => console.log(`${peer} replied ${socket.bytesWritten} bytes`))
+    // Later, as a program does that has to think. In this very turn of the loop
+    // even the default would let a last end(data) through.
+    setImmediate(() => {
+      socket.end(Buffer.concat(data), (err) => err || console.log(`${peer} replied ${socket.bytesWritten} bytes`))
+    })
   })
   socket.on('close', () => console.log(`${peer} closed`))
   socket.on('error', (err) => console.error(`half_open: ${err.message}`)) // unheard, it would end the process
