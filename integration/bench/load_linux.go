@@ -1,0 +1,539 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/sockets/integration/lab"
+)
+
+// memory is a file that only exists in memory, so that no disk is measured: the
+// program gets it as descriptor 3.
+const memory = "/proc/self/fd/3"
+
+const (
+	patience = 10 * time.Second // with a program that does not answer
+	fileMax  = 1 << 30
+	message  = 64 // bytes, what is echoed and what is received
+)
+
+// process is a program under load, on a host of its own. What it prints goes
+// nowhere: a reader would take part of the machine.
+type process struct {
+	*lab.Host
+	cmd    *exec.Cmd
+	stderr *os.File
+	ended  chan struct{}
+}
+
+// start starts so many processes of a program on one host and waits until the
+// kernel says that they are ready: sockets on port 8080, as many of them.
+func start(t testing.TB, p program, n int, network string, files ...*os.File) ([]*process, error) {
+	h := lab.NewHost(t, "h")
+	stderr, err := memoryFile()
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { stderr.Close() })
+	var all []*process
+	for range n {
+		cmd := exec.Command(p.args[0], p.args[1:]...)
+		cmd.Stderr, cmd.ExtraFiles = stderr, files
+		if err := h.Start(cmd); err != nil {
+			return nil, err
+		}
+		s := &process{h, cmd, stderr, make(chan struct{})}
+		go func() {
+			cmd.Wait()
+			close(s.ended)
+		}()
+		t.Cleanup(s.kill)
+		all = append(all, s)
+	}
+	for _, s := range all {
+		if err := s.await(func() bool { return len(s.sockets(network)) >= n }); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// await waits for what the kernel has no event for.
+func (s *process) await(done func() bool) error {
+	for deadline := time.After(patience); !done(); {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-s.ended:
+			said := make([]byte, 200)
+			n, _ := s.stderr.ReadAt(said, 0)
+			return fmt.Errorf("it ended: %v: %q", s.cmd.ProcessState, said[:n])
+		case <-deadline:
+			return errors.New("it is not ready, or not done, in time")
+		}
+	}
+	return nil
+}
+
+// kill ends the process and those it has started.
+func (s *process) kill() {
+	for _, pid := range family(s.cmd.Process.Pid) {
+		unix.Kill(pid, unix.SIGKILL)
+	}
+	<-s.ended
+}
+
+// family returns a process and all that came of it.
+func family(pid int) []int {
+	children := map[int][]int{}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, name := range stats {
+		stat, _ := os.ReadFile(name)
+		var child, parent int
+		fmt.Sscan(string(stat), &child)
+		if _, rest, ok := strings.Cut(string(stat), ") "); ok { // after the name
+			fmt.Sscanf(rest, "%1s %d", new(string), &parent)
+		}
+		children[parent] = append(children[parent], child)
+	}
+	pids := []int{pid}
+	for i := 0; i < len(pids); i++ {
+		pids = append(pids, children[pids[i]]...)
+	}
+	return pids
+}
+
+// socket is a line of /proc/net/tcp or udp.
+type socket struct{ queued, drops int }
+
+// sockets returns what listens on port 8080.
+func (s *process) sockets(network string) (found []socket) {
+	for _, line := range strings.Split(s.proc("net/"+network), "\n") {
+		f := strings.Fields(line)
+		if len(f) < 12 || !strings.HasSuffix(f[1], ":1F90") || f[3] != "0A" && f[3] != "07" {
+			continue
+		}
+		_, rx, _ := strings.Cut(f[4], ":")
+		queued, _ := strconv.ParseInt(rx, 16, 64)
+		drops, _ := strconv.Atoi(f[len(f)-1]) // of UDP
+		found = append(found, socket{int(queued), drops})
+	}
+	return found
+}
+
+func (s *process) proc(name string) (text string) {
+	s.Do(func() {
+		data, _ := os.ReadFile("/proc/thread-self/" + name)
+		text = string(data)
+	})
+	return text
+}
+
+// dial connects a blocking socket of the plainest kind to port 8080.
+func (s *process) dial(network string) (fd int, err error) {
+	kind := unix.SOCK_STREAM
+	if network == "udp" {
+		kind = unix.SOCK_DGRAM
+	}
+	s.Do(func() { fd, err = unix.Socket(unix.AF_INET, kind|unix.SOCK_CLOEXEC, 0) })
+	if err != nil {
+		return -1, err
+	}
+	limit := unix.NsecToTimeval(patience.Nanoseconds())
+	if err := errors.Join(
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit),
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit),
+		unix.Connect(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: 8080}),
+	); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func memoryFile() (*os.File, error) {
+	fd, err := unix.MemfdCreate("bench", unix.MFD_CLOEXEC)
+	return os.NewFile(uintptr(fd), "memory"), err
+}
+
+// stream sends as much as it can on one connection, then waits for the end that
+// the other side makes. It returns when it began and how many bytes it sent.
+func (s *process) stream(limit int) (began time.Time, sent int, err error) {
+	fd, err := s.dial("tcp")
+	if err != nil {
+		return began, 0, err
+	}
+	defer unix.Close(fd)
+	block := make([]byte, 128<<10) // as iperf3
+	began = time.Now()
+	for time.Since(began) < *length && sent < limit {
+		n, err := unix.Write(fd, block)
+		if err != nil {
+			return began, sent, err
+		}
+		sent += n
+	}
+	if err := unix.Shutdown(fd, unix.SHUT_WR); err != nil {
+		return began, sent, err
+	}
+	if n, err := unix.Read(fd, block); n != 0 || err != nil {
+		return began, sent, fmt.Errorf("instead of its end: %d bytes, %w", n, err)
+	}
+	return began, sent, nil
+}
+
+// intoFile measures how fast what a connection sends is in the file.
+func intoFile(t testing.TB, p program) (float64, error) {
+	file, err := memoryFile()
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	all, err := start(t, p, 1, "tcp", file)
+	if err != nil {
+		return 0, err
+	}
+	began, sent, err := all[0].stream(fileMax)
+	if err != nil {
+		return 0, err
+	}
+	if err := all[0].await(func() bool {
+		info, err := file.Stat()
+		return err == nil && info.Size() == int64(sent)
+	}); err != nil {
+		return 0, err
+	}
+	return perSecond(sent, began) / 1e6, nil
+}
+
+// throughRelay measures how fast it passes through the program to another socket.
+func throughRelay(t testing.TB, p program) (float64, error) {
+	all, err := start(t, p, 1, "tcp")
+	if err != nil {
+		return 0, err
+	}
+	var ln net.Listener
+	all[0].Do(func() { ln, err = net.Listen("tcp", upstream) })
+	if err != nil {
+		return 0, err
+	}
+	defer ln.Close()
+	var took time.Time
+	received := make(chan int)
+	go func() {
+		total := 0
+		if conn, err := ln.Accept(); err == nil {
+			for block := make([]byte, 128<<10); err == nil; {
+				var n int
+				n, err = conn.Read(block)
+				total += n
+			}
+			took = time.Now()
+			conn.Close()
+		}
+		received <- total
+	}()
+	began, sent, err := all[0].stream(1 << 62)
+	if err != nil {
+		return 0, err
+	}
+	if got := <-received; got != sent {
+		return 0, fmt.Errorf("of %d bytes %d arrived", sent, got)
+	}
+	return float64(sent) / took.Sub(began).Seconds() / 1e6, nil
+}
+
+// iperf3 measures one TCP connection with nothing in between.
+func iperf3() entry {
+	seconds := strconv.Itoa(max(1, int((*length).Round(time.Second).Seconds())))
+	p := command("limit: iperf3, direct", 0.75, "iperf3", "-s", "-1", "-B", "127.0.0.1", "-p", "8080")
+	return by(func(t testing.TB, p program) (float64, error) {
+		all, err := start(t, p, 1, "tcp")
+		if err != nil {
+			return 0, err
+		}
+		client := exec.Command(p.args[0], "-c", "127.0.0.1", "-p", "8080", "-t", seconds, "-f", "m")
+		out, err := client.StdoutPipe()
+		if err == nil {
+			err = all[0].Start(client)
+		}
+		if err != nil {
+			return 0, err
+		}
+		text, _ := io.ReadAll(out)
+		if err := client.Wait(); err != nil {
+			return 0, fmt.Errorf("iperf3: %w: %s", err, text)
+		}
+		for line := range strings.Lines(string(text)) {
+			if f := strings.Fields(line); len(f) > 2 && f[len(f)-1] == "receiver" {
+				for i := range f {
+					if f[i] == "Mbits/sec" {
+						rate, err := strconv.ParseFloat(f[i-1], 64)
+						return rate / 8, err
+					}
+				}
+			}
+		}
+		return 0, fmt.Errorf("iperf3 reports no rate: %s", text)
+	}, p)[0]
+}
+
+// connect makes so many connections, over each of which one message has been.
+func (s *process) connect(network string, n int) (fds []int, closeAll func(), err error) {
+	closeAll = func() {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	}
+	buf := make([]byte, message)
+	for range n {
+		fd, err := s.dial(network)
+		if err != nil {
+			return nil, closeAll, fmt.Errorf("connection %d: %w", len(fds)+1, err)
+		}
+		fds = append(fds, fd)
+		if _, err := unix.Write(fd, buf); err != nil {
+			return nil, closeAll, err
+		}
+		if got, err := unix.Read(fd, buf); got != message {
+			return nil, closeAll, fmt.Errorf("connection %d: echoed %d bytes of %d: %w", len(fds), got, message, err)
+		}
+	}
+	return fds, closeAll, nil
+}
+
+// roundTrips measures how many messages a second come back, with one under way
+// on each of n connections. One thread asks for them all: an epoll loop, so that
+// the load takes as little of the machine as it can.
+func roundTrips(network string, n int) load {
+	return func(t testing.TB, p program) (float64, error) {
+		all, err := start(t, p, 1, network)
+		if err != nil {
+			return 0, err
+		}
+		fds, closeAll, err := all[0].connect(network, n)
+		defer func() { closeAll() }()
+		if err != nil {
+			return 0, err
+		}
+		poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+		if err != nil {
+			return 0, err
+		}
+		defer unix.Close(poll)
+		buf := make([]byte, message)
+		began := time.Now()
+		for _, fd := range fds {
+			if err := unix.EpollCtl(poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
+				return 0, err
+			}
+			if _, err := unix.Write(fd, buf); err != nil {
+				return 0, err
+			}
+		}
+		done := 0
+		for events := make([]unix.EpollEvent, n); time.Since(began) < *length; {
+			ready, err := unix.EpollWait(poll, events, int(patience.Milliseconds()))
+			if err == unix.EINTR {
+				continue
+			} else if ready <= 0 {
+				return 0, fmt.Errorf("no answer to any of %d: %w", n, err)
+			}
+			for _, event := range events[:ready] {
+				fd := int(event.Fd)
+				got, err := unix.Read(fd, buf)
+				if got != message {
+					return 0, fmt.Errorf("echoed %d bytes of %d: %w", got, message, err)
+				}
+				if _, err := unix.Write(fd, buf); err != nil {
+					return 0, err
+				}
+				done++
+			}
+		}
+		return perSecond(done, began), nil
+	}
+}
+
+// accepts measures how many connections a second are served from the first
+// packet to the last: connect, FIN, the server's FIN.
+func accepts(t testing.TB, p program) (float64, error) {
+	all, err := start(t, p, 1, "tcp")
+	if err != nil {
+		return 0, err
+	}
+	all[0].Do(func() { // a port is not free again at once
+		err = os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte("10000 65535"), 0)
+	})
+	if err != nil {
+		return 0, err
+	}
+	var done atomic.Int64
+	var failed atomic.Pointer[error]
+	var clients sync.WaitGroup
+	began := time.Now()
+	for range 16 {
+		clients.Go(func() {
+			for buf := make([]byte, 1); time.Since(began) < *length && failed.Load() == nil; done.Add(1) {
+				fd, err := all[0].dial("tcp")
+				if err == nil {
+					err = unix.Shutdown(fd, unix.SHUT_WR)
+					if err == nil {
+						_, err = unix.Read(fd, buf)
+					}
+					unix.Close(fd)
+				}
+				if err != nil {
+					failed.Store(&err)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	if err := failed.Load(); err != nil {
+		return 0, *err
+	}
+	return perSecond(int(done.Load()), began), nil
+}
+
+// idle measures the memory that a program takes for a connection which has been
+// used once. The kernel's own, for the sockets, is not in it.
+func idle(n int) load {
+	return func(t testing.TB, p program) (float64, error) {
+		all, err := start(t, p, 1, "tcp")
+		if err != nil {
+			return 0, err
+		}
+		_, closeFirst, err := all[0].connect("tcp", 1)
+		defer func() { closeFirst() }()
+		if err != nil {
+			return 0, err
+		}
+		before := all[0].memory()
+		_, closeAll, err := all[0].connect("tcp", n)
+		defer func() { closeAll() }()
+		if err != nil {
+			return 0, err
+		}
+		return float64(all[0].memory()-before) / float64(n), nil
+	}
+}
+
+// memory returns the KiB of a process and its children, what they share counted once.
+func (s *process) memory() (kib int) {
+	for _, pid := range family(s.cmd.Process.Pid) {
+		rollup, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		for line := range strings.Lines(string(rollup)) {
+			if f := strings.Fields(line); f[0] == "Pss:" {
+				n, _ := strconv.Atoi(f[1])
+				kib += n
+			}
+		}
+	}
+	return kib
+}
+
+// flood measures how many datagrams a second programs take in when more come
+// than they can. The kernel knows: it counts those for which there was no room.
+func flood(n int, multicast bool) load {
+	return func(t testing.TB, p program) (float64, error) {
+		all, err := start(t, p, n, "udp")
+		if err != nil {
+			return 0, err
+		}
+		s := all[0]
+		to := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: 8080}
+		fd, err := s.dial("udp")
+		if err != nil {
+			return 0, err
+		}
+		defer unix.Close(fd)
+		if multicast {
+			copy(to.Addr[:], net.ParseIP(group).To4())
+			if err := errors.Join(
+				unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &unix.IPMreqn{Address: [4]byte{127, 0, 0, 1}, Ifindex: 1}),
+				unix.Connect(fd, to),
+				s.await(func() bool { return s.members() == n }),
+			); err != nil {
+				return 0, err
+			}
+		}
+		sent, buf := 0, make([]byte, message)
+		began := time.Now()
+		for ; time.Since(began) < *length; sent++ {
+			if _, err := unix.Write(fd, buf); err != nil {
+				return 0, err
+			}
+		}
+		received := 0
+		if err := s.await(func() bool {
+			received = n * sent
+			return !slices.ContainsFunc(s.sockets("udp"), func(s socket) bool {
+				received -= s.drops
+				return s.queued > 0
+			})
+		}); err != nil {
+			return 0, err
+		}
+		return perSecond(received, began), nil
+	}
+}
+
+// members returns how many have joined the group.
+func (s *process) members() int {
+	ip := net.ParseIP(group).To4()
+	_, users, _ := strings.Cut(s.proc("net/igmp"), fmt.Sprintf("%02X%02X%02X%02X", ip[3], ip[2], ip[1], ip[0]))
+	n := 0
+	fmt.Sscan(users, &n)
+	return n
+}
+
+// startup measures the time from starting a program to its ready line, in ms.
+func startup(t testing.TB, p program) (float64, error) {
+	h := lab.NewHost(t, "h")
+	var times []float64
+	for began := time.Now(); time.Since(began) < *length; {
+		out, in, err := os.Pipe()
+		if err != nil {
+			return 0, err
+		}
+		cmd := exec.Command(p.args[0], p.args[1:]...)
+		cmd.Stdout, cmd.Stderr = in, in
+		started := time.Now()
+		if err := h.Start(cmd); err != nil {
+			return 0, err
+		}
+		in.Close()
+		ready := false
+		for lines := bufio.NewScanner(out); !ready && lines.Scan(); {
+			ready = strings.Contains(lines.Text(), "listening on")
+		}
+		times = append(times, float64(time.Since(started).Microseconds())/1000)
+		for _, pid := range family(cmd.Process.Pid) {
+			unix.Kill(pid, unix.SIGKILL)
+		}
+		cmd.Wait()
+		out.Close()
+		if !ready {
+			return 0, errors.New("it ended without a ready line")
+		}
+	}
+	slices.Sort(times)
+	return times[len(times)/2], nil
+}
+
+func perSecond(n int, began time.Time) float64 { return float64(n) / time.Since(began).Seconds() }
