@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -21,12 +22,8 @@ func bare(args []string) {
 		err = relay()
 	case len(args) == 1 && args[0] == "tcp-echo":
 		err = bareTCP()
-	case len(args) == 1 && args[0] == "udp-echo":
-		err = bareUDP(true, false, "")
-	case len(args) > 0 && args[0] == "udp-receive":
-		err = bareUDP(false, false, args[len(args)-1])
-	case len(args) > 0 && args[0] == "udp-print":
-		err = bareUDP(false, true, args[len(args)-1])
+	case len(args) > 0 && args[0] == "udp":
+		err = bareUDP(slices.Contains(args, "echo"), slices.Contains(args, "print"), slices.Contains(args, group))
 	default:
 		err = fmt.Errorf("no such part: %q", args)
 	}
@@ -111,8 +108,8 @@ func bareTCP() error {
 	}
 }
 
-// bareUDP receives datagrams, as a member of the group if there is one.
-func bareUDP(echo, print bool, group string) error {
+// bareUDP receives datagrams.
+func bareUDP(echo, print, member bool) error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
 	if err != nil {
 		return err
@@ -123,9 +120,9 @@ func bareUDP(echo, print bool, group string) error {
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: 8080}); err != nil {
 		return err
 	}
-	if ip := net.ParseIP(group).To4(); ip != nil {
-		member := &unix.IPMreqn{Multiaddr: [4]byte(ip), Ifindex: 1}
-		if err := unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, member); err != nil {
+	if member {
+		mreq := &unix.IPMreqn{Multiaddr: [4]byte(net.ParseIP(group).To4()), Ifindex: 1}
+		if err := unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, mreq); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,7 @@ type entry struct {
 	name    string
 	aim     float64 // how many times as good ours is meant to be, 0 for no aim
 	absent  string  // why it cannot be measured
-	measure func(t testing.TB) (float64, error)
+	measure func(t testing.TB) (score, error)
 }
 
 // The programs' own defaults serve: each measurement has a host of its own.
@@ -78,23 +78,24 @@ func contests() []contest {
 			name: fmt.Sprintf("UDP echo, %d at once", n), unit: "round trips/s",
 			entries: by(roundTrips("udp", n),
 				ours("udp_server/server"), node("udp_server/server"),
-				bareProgram("limit: bare recvmsg loop", 0.75, "udp-echo")),
+				bareProgram("limit: bare recvmsg loop", 0.75, "udp", "echo"),
+				bareProgram("the same, printing a line each", 0.75, "udp", "echo", "print")),
 		})
 	}
 	all = append(all, contest{
 		name: "UDP datagrams received", unit: "datagrams/s",
 		entries: by(flood(1, false),
 			ours("broadcast/client"), node("broadcast/client"), tool("socat -u UDP-RECV:8080 STDOUT"),
-			bareProgram("limit: bare recvmsg loop", 0.75, "udp-receive"),
-			bareProgram("the same, printing a line each", 0.75, "udp-print")),
+			bareProgram("limit: bare recvmsg loop", 0.75, "udp"),
+			bareProgram("the same, printing a line each", 0.75, "udp", "print")),
 	})
 	for _, n := range []int{1, 10, 100} {
 		all = append(all, contest{
 			name: fmt.Sprintf("multicast received, members: %d", n), unit: "datagrams/s",
 			entries: by(flood(n, true),
 				ours("multicast/client"), node("multicast/client"),
-				bareProgram("limit: bare recvmsg loop", 0.75, "udp-receive", group),
-				bareProgram("the same, printing a line each", 0.75, "udp-print", group)),
+				bareProgram("limit: bare recvmsg loop", 0.75, "udp", group),
+				bareProgram("the same, printing a line each", 0.75, "udp", "print", group)),
 		})
 	}
 	all = append(all, contest{
@@ -115,12 +116,12 @@ type program struct {
 }
 
 // load is a measurement: what a program is put to, and how well it does.
-type load func(t testing.TB, p program) (float64, error)
+type load func(t testing.TB, p program) (score, error)
 
 // by makes an entry of each program, under that load.
 func by(load load, programs ...program) (entries []entry) {
 	for _, p := range programs {
-		entries = append(entries, entry{p.name, p.aim, p.absent, func(t testing.TB) (float64, error) { return load(t, p) }})
+		entries = append(entries, entry{p.name, p.aim, p.absent, func(t testing.TB) (score, error) { return load(t, p) }})
 	}
 	return entries
 }

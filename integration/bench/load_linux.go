@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -32,6 +33,8 @@ const (
 	message  = 64 // bytes, what is echoed and what is received
 )
 
+var none score
+
 // process is a program under load, on a host of its own. What it prints goes
 // nowhere: a reader would take part of the machine.
 type process struct {
@@ -39,6 +42,44 @@ type process struct {
 	cmd    *exec.Cmd
 	stderr *os.File
 	ended  chan struct{}
+}
+
+// meter measures what processes do from when it is made.
+type meter struct {
+	processes []*process
+	began     time.Time
+	cpu       time.Duration
+}
+
+func measure(processes []*process) meter {
+	m := meter{processes: processes}
+	m.cpu, m.began = m.used(), time.Now()
+	return m
+}
+
+// used returns the processor time that the processes have had.
+func (m meter) used() (total time.Duration) {
+	for _, s := range m.processes {
+		for _, pid := range family(s.cmd.Process.Pid) {
+			var t unix.Timespec
+			// The clock of another process, clock_getcpuclockid(3).
+			if unix.ClockGettime(int32(^pid<<3|2), &t) == nil {
+				total += time.Duration(t.Nano())
+			}
+		}
+	}
+	return total
+}
+
+func (m meter) running() bool { return time.Since(m.began) < *length }
+
+// score is for n things done.
+func (m meter) score(n float64) (score, error) {
+	took, cpu := time.Since(m.began), m.used()-m.cpu
+	if n <= 0 {
+		return score{}, errors.New("it did nothing")
+	}
+	return score{n / took.Seconds(), float64(cpu.Nanoseconds()) / 1000 / n}, nil
 }
 
 // start starts so many processes of a program on one host and waits until the
@@ -171,68 +212,67 @@ func memoryFile() (*os.File, error) {
 }
 
 // stream sends as much as it can on one connection, then waits for the end that
-// the other side makes. It returns when it began and how many bytes it sent.
-func (s *process) stream(limit int) (began time.Time, sent int, err error) {
-	fd, err := s.dial("tcp")
+// the other side makes. It returns the number of bytes.
+func (m meter) stream(limit int) (sent int, err error) {
+	fd, err := m.processes[0].dial("tcp")
 	if err != nil {
-		return began, 0, err
+		return 0, err
 	}
 	defer unix.Close(fd)
 	block := make([]byte, 128<<10) // as iperf3
-	began = time.Now()
-	for time.Since(began) < *length && sent < limit {
+	for m.running() && sent < limit {
 		n, err := unix.Write(fd, block)
 		if err != nil {
-			return began, sent, err
+			return sent, err
 		}
 		sent += n
 	}
 	if err := unix.Shutdown(fd, unix.SHUT_WR); err != nil {
-		return began, sent, err
+		return sent, err
 	}
 	if n, err := unix.Read(fd, block); n != 0 || err != nil {
-		return began, sent, fmt.Errorf("instead of its end: %d bytes, %w", n, err)
+		return sent, fmt.Errorf("instead of its end: %d bytes, %w", n, err)
 	}
-	return began, sent, nil
+	return sent, nil
 }
 
 // intoFile measures how fast what a connection sends is in the file.
-func intoFile(t testing.TB, p program) (float64, error) {
+func intoFile(t testing.TB, p program) (score, error) {
 	file, err := memoryFile()
 	if err != nil {
-		return 0, err
+		return none, err
 	}
 	defer file.Close()
 	all, err := start(t, p, 1, "tcp", file)
 	if err != nil {
-		return 0, err
+		return none, err
 	}
-	began, sent, err := all[0].stream(fileMax)
+	m := measure(all)
+	sent, err := m.stream(fileMax)
 	if err != nil {
-		return 0, err
+		return none, err
 	}
 	if err := all[0].await(func() bool {
 		info, err := file.Stat()
 		return err == nil && info.Size() == int64(sent)
 	}); err != nil {
-		return 0, err
+		return none, err
 	}
-	return perSecond(sent, began) / 1e6, nil
+	return m.score(float64(sent) / 1e6)
 }
 
 // throughRelay measures how fast it passes through the program to another socket.
-func throughRelay(t testing.TB, p program) (float64, error) {
+func throughRelay(t testing.TB, p program) (score, error) {
 	all, err := start(t, p, 1, "tcp")
 	if err != nil {
-		return 0, err
+		return none, err
 	}
 	var ln net.Listener
 	all[0].Do(func() { ln, err = net.Listen("tcp", upstream) })
 	if err != nil {
-		return 0, err
+		return none, err
 	}
 	defer ln.Close()
-	var took time.Time
 	received := make(chan int)
 	go func() {
 		total := 0
@@ -242,29 +282,29 @@ func throughRelay(t testing.TB, p program) (float64, error) {
 				n, err = conn.Read(block)
 				total += n
 			}
-			took = time.Now()
 			conn.Close()
 		}
 		received <- total
 	}()
-	began, sent, err := all[0].stream(1 << 62)
+	m := measure(all)
+	sent, err := m.stream(math.MaxInt)
 	if err != nil {
-		return 0, err
+		return none, err
 	}
 	if got := <-received; got != sent {
-		return 0, fmt.Errorf("of %d bytes %d arrived", sent, got)
+		return none, fmt.Errorf("of %d bytes %d arrived", sent, got)
 	}
-	return float64(sent) / took.Sub(began).Seconds() / 1e6, nil
+	return m.score(float64(sent) / 1e6)
 }
 
 // iperf3 measures one TCP connection with nothing in between.
 func iperf3() entry {
 	seconds := strconv.Itoa(max(1, int((*length).Round(time.Second).Seconds())))
 	p := command("limit: iperf3, direct", 0.75, "iperf3", "-s", "-1", "-B", "127.0.0.1", "-p", "8080")
-	return by(func(t testing.TB, p program) (float64, error) {
+	return by(func(t testing.TB, p program) (score, error) {
 		all, err := start(t, p, 1, "tcp")
 		if err != nil {
-			return 0, err
+			return none, err
 		}
 		client := exec.Command(p.args[0], "-c", "127.0.0.1", "-p", "8080", "-t", seconds, "-f", "m")
 		out, err := client.StdoutPipe()
@@ -272,23 +312,23 @@ func iperf3() entry {
 			err = all[0].Start(client)
 		}
 		if err != nil {
-			return 0, err
+			return none, err
 		}
 		text, _ := io.ReadAll(out)
 		if err := client.Wait(); err != nil {
-			return 0, fmt.Errorf("iperf3: %w: %s", err, text)
+			return none, fmt.Errorf("iperf3: %w: %s", err, text)
 		}
 		for line := range strings.Lines(string(text)) {
 			if f := strings.Fields(line); len(f) > 2 && f[len(f)-1] == "receiver" {
 				for i := range f {
 					if f[i] == "Mbits/sec" {
 						rate, err := strconv.ParseFloat(f[i-1], 64)
-						return rate / 8, err
+						return score{Value: rate / 8}, err
 					}
 				}
 			}
 		}
-		return 0, fmt.Errorf("iperf3 reports no rate: %s", text)
+		return none, fmt.Errorf("iperf3 reports no rate: %s", text)
 	}, p)[0]
 }
 
@@ -320,75 +360,75 @@ func (s *process) connect(network string, n int) (fds []int, closeAll func(), er
 // on each of n connections. One thread asks for them all: an epoll loop, so that
 // the load takes as little of the machine as it can.
 func roundTrips(network string, n int) load {
-	return func(t testing.TB, p program) (float64, error) {
+	return func(t testing.TB, p program) (score, error) {
 		all, err := start(t, p, 1, network)
 		if err != nil {
-			return 0, err
+			return none, err
 		}
 		fds, closeAll, err := all[0].connect(network, n)
 		defer func() { closeAll() }()
 		if err != nil {
-			return 0, err
+			return none, err
 		}
 		poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 		if err != nil {
-			return 0, err
+			return none, err
 		}
 		defer unix.Close(poll)
 		buf := make([]byte, message)
-		began := time.Now()
+		m := measure(all)
 		for _, fd := range fds {
 			if err := unix.EpollCtl(poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
-				return 0, err
+				return none, err
 			}
 			if _, err := unix.Write(fd, buf); err != nil {
-				return 0, err
+				return none, err
 			}
 		}
 		done := 0
-		for events := make([]unix.EpollEvent, n); time.Since(began) < *length; {
+		for events := make([]unix.EpollEvent, n); m.running(); {
 			ready, err := unix.EpollWait(poll, events, int(patience.Milliseconds()))
 			if err == unix.EINTR {
 				continue
 			} else if ready <= 0 {
-				return 0, fmt.Errorf("no answer to any of %d: %w", n, err)
+				return none, fmt.Errorf("no answer to any of %d: %w", n, err)
 			}
 			for _, event := range events[:ready] {
 				fd := int(event.Fd)
 				got, err := unix.Read(fd, buf)
 				if got != message {
-					return 0, fmt.Errorf("echoed %d bytes of %d: %w", got, message, err)
+					return none, fmt.Errorf("echoed %d bytes of %d: %w", got, message, err)
 				}
 				if _, err := unix.Write(fd, buf); err != nil {
-					return 0, err
+					return none, err
 				}
 				done++
 			}
 		}
-		return perSecond(done, began), nil
+		return m.score(float64(done))
 	}
 }
 
 // accepts measures how many connections a second are served from the first
 // packet to the last: connect, FIN, the server's FIN.
-func accepts(t testing.TB, p program) (float64, error) {
+func accepts(t testing.TB, p program) (score, error) {
 	all, err := start(t, p, 1, "tcp")
 	if err != nil {
-		return 0, err
+		return none, err
 	}
 	all[0].Do(func() { // a port is not free again at once
 		err = os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte("10000 65535"), 0)
 	})
 	if err != nil {
-		return 0, err
+		return none, err
 	}
 	var done atomic.Int64
 	var failed atomic.Pointer[error]
 	var clients sync.WaitGroup
-	began := time.Now()
+	m := measure(all)
 	for range 16 {
 		clients.Go(func() {
-			for buf := make([]byte, 1); time.Since(began) < *length && failed.Load() == nil; done.Add(1) {
+			for buf := make([]byte, 1); m.running() && failed.Load() == nil; done.Add(1) {
 				fd, err := all[0].dial("tcp")
 				if err == nil {
 					err = unix.Shutdown(fd, unix.SHUT_WR)
@@ -405,31 +445,31 @@ func accepts(t testing.TB, p program) (float64, error) {
 	}
 	clients.Wait()
 	if err := failed.Load(); err != nil {
-		return 0, *err
+		return none, *err
 	}
-	return perSecond(int(done.Load()), began), nil
+	return m.score(float64(done.Load()))
 }
 
 // idle measures the memory that a program takes for a connection which has been
 // used once. The kernel's own, for the sockets, is not in it.
 func idle(n int) load {
-	return func(t testing.TB, p program) (float64, error) {
+	return func(t testing.TB, p program) (score, error) {
 		all, err := start(t, p, 1, "tcp")
 		if err != nil {
-			return 0, err
+			return none, err
 		}
 		_, closeFirst, err := all[0].connect("tcp", 1)
 		defer func() { closeFirst() }()
 		if err != nil {
-			return 0, err
+			return none, err
 		}
 		before := all[0].memory()
 		_, closeAll, err := all[0].connect("tcp", n)
 		defer func() { closeAll() }()
 		if err != nil {
-			return 0, err
+			return none, err
 		}
-		return float64(all[0].memory()-before) / float64(n), nil
+		return score{Value: float64(all[0].memory()-before) / float64(n)}, nil
 	}
 }
 
@@ -450,16 +490,16 @@ func (s *process) memory() (kib int) {
 // flood measures how many datagrams a second programs take in when more come
 // than they can. The kernel knows: it counts those for which there was no room.
 func flood(n int, multicast bool) load {
-	return func(t testing.TB, p program) (float64, error) {
+	return func(t testing.TB, p program) (score, error) {
 		all, err := start(t, p, n, "udp")
 		if err != nil {
-			return 0, err
+			return none, err
 		}
 		s := all[0]
 		to := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: 8080}
 		fd, err := s.dial("udp")
 		if err != nil {
-			return 0, err
+			return none, err
 		}
 		defer unix.Close(fd)
 		if multicast {
@@ -469,14 +509,14 @@ func flood(n int, multicast bool) load {
 				unix.Connect(fd, to),
 				s.await(func() bool { return s.members() == n }),
 			); err != nil {
-				return 0, err
+				return none, err
 			}
 		}
 		sent, buf := 0, make([]byte, message)
-		began := time.Now()
-		for ; time.Since(began) < *length; sent++ {
+		m := measure(all)
+		for ; m.running(); sent++ {
 			if _, err := unix.Write(fd, buf); err != nil {
-				return 0, err
+				return none, err
 			}
 		}
 		received := 0
@@ -487,9 +527,9 @@ func flood(n int, multicast bool) load {
 				return s.queued > 0
 			})
 		}); err != nil {
-			return 0, err
+			return none, err
 		}
-		return perSecond(received, began), nil
+		return m.score(float64(received))
 	}
 }
 
@@ -503,19 +543,19 @@ func (s *process) members() int {
 }
 
 // startup measures the time from starting a program to its ready line, in ms.
-func startup(t testing.TB, p program) (float64, error) {
+func startup(t testing.TB, p program) (score, error) {
 	h := lab.NewHost(t, "h")
 	var times []float64
 	for began := time.Now(); time.Since(began) < *length; {
 		out, in, err := os.Pipe()
 		if err != nil {
-			return 0, err
+			return none, err
 		}
 		cmd := exec.Command(p.args[0], p.args[1:]...)
 		cmd.Stdout, cmd.Stderr = in, in
 		started := time.Now()
 		if err := h.Start(cmd); err != nil {
-			return 0, err
+			return none, err
 		}
 		in.Close()
 		ready := false
@@ -529,11 +569,9 @@ func startup(t testing.TB, p program) (float64, error) {
 		cmd.Wait()
 		out.Close()
 		if !ready {
-			return 0, errors.New("it ended without a ready line")
+			return none, errors.New("it ended without a ready line")
 		}
 	}
 	slices.Sort(times)
-	return times[len(times)/2], nil
+	return score{Value: times[len(times)/2]}, nil
 }
-
-func perSecond(n int, began time.Time) float64 { return float64(n) / time.Since(began).Seconds() }

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -104,17 +105,17 @@ func (c contest) run(ctx context.Context) (result, bool) {
 				continue
 			}
 			s := &stage{}
-			value, err := c.entries[i].measure(s)
+			got, err := c.entries[i].measure(s)
 			s.end()
 			if ctx.Err() != nil {
 				return r, false
 			}
 			if err != nil {
 				fmt.Fprintf(os.Stderr, "bench: %s: %s: %v\n", c.name, r.Rows[i].Name, err)
-				r.Rows[i].Absent = err.Error()
+				r.Rows[i].Absent, _, _ = strings.Cut(err.Error(), "\n")
 				continue
 			}
-			r.Rows[i].Values = append(r.Rows[i].Values, value)
+			r.Rows[i].Scores = append(r.Rows[i].Scores, got)
 		}
 	}
 	return r, true

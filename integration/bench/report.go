@@ -31,53 +31,80 @@ type row struct {
 	Name   string
 	Aim    float64
 	Absent string
-	Values []float64 // one a round
+	Scores []score // one a round
+}
+
+// score is what one measurement found.
+type score struct {
+	Value float64
+	CPU   float64 // of the program, for each unit, in µs; 0 if not measured
 }
 
 // spread is a median with the least and the most.
 type spread struct{ Median, Min, Max float64 }
 
-func spreadOf(values []float64) spread {
-	v := slices.Sorted(slices.Values(values))
+func spreadOf(v []float64) spread {
+	slices.Sort(v)
 	n := len(v)
 	return spread{(v[(n-1)/2] + v[n/2]) / 2, v[0], v[n-1]}
 }
 
-// ratio tells how many times as good as row i ours is, by comparing the two in
-// each round: more is better, whatever the unit.
-func (r result) ratio(i int) (s spread, ok bool) {
-	var ratios []float64
-	for n, ours := range r.Rows[0].Values {
-		if n < len(r.Rows[i].Values) {
-			ratio := ours / r.Rows[i].Values[n]
-			if r.Less {
-				ratio = 1 / ratio
-			}
-			ratios = append(ratios, ratio)
-		}
+// values returns one of the things that the scores tell.
+func (r row) values(of func(score) float64) (values []float64) {
+	for _, s := range r.Scores {
+		values = append(values, of(s))
 	}
-	if i == 0 || r.Alone || len(ratios) == 0 {
+	return values
+}
+
+func value(s score) float64 { return s.Value }
+func cpu(s score) float64   { return s.CPU }
+
+// ratio tells how many times as good as row j row i is, by comparing the two in
+// each round: more is better, whatever the unit.
+func (r result) ratio(i, j int) (s spread, ok bool) {
+	var ratios []float64
+	for n := range min(len(r.Rows[i].Scores), len(r.Rows[j].Scores)) {
+		ratio := r.Rows[i].Scores[n].Value / r.Rows[j].Scores[n].Value
+		if r.Less {
+			ratio = 1 / ratio
+		}
+		ratios = append(ratios, ratio)
+	}
+	if i == j || r.Alone || len(ratios) == 0 {
 		return s, false
 	}
 	return spreadOf(ratios), true
 }
 
-// cells are a row as people read it: who, how much, how ours compares, the aim.
-func (r result) cells(i int) [4]string {
+// cells are a row as people read it: who, how much, its processor time, how ours
+// compares, the aim.
+func (r result) cells(i int) [5]string {
 	row := r.Rows[i]
-	cells := [4]string{row.Name, "absent: " + row.Absent, "", ""}
-	if row.Absent == "" {
-		s := spreadOf(row.Values)
-		cells[1] = fmt.Sprintf("%s (%s … %s)", number(s.Median), number(s.Min), number(s.Max))
+	cells := [5]string{row.Name, "absent: " + row.Absent}
+	if row.Absent != "" {
+		return cells
 	}
-	if s, ok := r.ratio(i); ok {
-		cells[2] = fmt.Sprintf("%.2f× (%.2f … %.2f)", s.Median, s.Min, s.Max)
-		if row.Aim > 0 {
-			verdict := "met"
-			if s.Median < row.Aim {
-				verdict = "missed"
+	s := spreadOf(row.values(value))
+	cells[1] = fmt.Sprintf("%s (%s … %s)", number(s.Median), number(s.Min), number(s.Max))
+	if s := spreadOf(row.values(cpu)); s.Median > 0 {
+		cells[2] = number(s.Median) + " µs"
+	}
+	s, ok := r.ratio(0, i)
+	if !ok {
+		return cells
+	}
+	cells[3] = fmt.Sprintf("%.2f× (%.2f … %.2f)", s.Median, s.Min, s.Max)
+	switch {
+	case row.Aim == 0:
+	case s.Median >= row.Aim:
+		cells[4] = fmt.Sprintf("%g×: met", row.Aim)
+	default:
+		cells[4] = fmt.Sprintf("%g×: missed", row.Aim)
+		for j := range r.Rows {
+			if limit, ok := r.ratio(j, i); ok && strings.HasPrefix(r.Rows[j].Name, "limit") && limit.Median < row.Aim {
+				cells[4] += fmt.Sprintf(", the limit is %.2f×", limit.Median)
 			}
-			cells[3] = fmt.Sprintf("%g×: %s", row.Aim, verdict)
 		}
 	}
 	return cells
@@ -100,7 +127,7 @@ func (r result) text() string {
 	fmt.Fprintf(&b, "%s, %s\n", r.Name, r.Unit)
 	for i := range r.Rows {
 		c := r.cells(i)
-		fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf("  %-32s %-32s %-24s %s", c[0], c[1], c[2], c[3]), " "))
+		fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf("  %-32s %-30s %10s   %-22s %s", c[0], c[1], c[2], c[3], c[4]), " "))
 	}
 	return b.String()
 }
@@ -118,9 +145,9 @@ func (d *report) weave(readme []byte) ([]byte, error) {
 	for _, line := range d.Machine {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
-	b.WriteString("\n| | median (least … most) | ours is … times as good | aim |\n|---|--:|--:|---|\n")
+	b.WriteString("\n| | median (least … most) | CPU for each | ours is … times as good | aim |\n|---|--:|--:|--:|---|\n")
 	for _, r := range d.Results {
-		fmt.Fprintf(&b, "| **%s**, %s | | | |\n", r.Name, r.Unit)
+		fmt.Fprintf(&b, "| **%s**, %s | | | | |\n", r.Name, r.Unit)
 		for i := range r.Rows {
 			c := r.cells(i)
 			fmt.Fprintf(&b, "| %s |\n", strings.Join(c[:], " | "))
@@ -162,7 +189,7 @@ func (d *report) plot() []byte {
 	for _, r := range d.Results {
 		titled := false
 		for i, row := range r.Rows {
-			s, ok := r.ratio(i)
+			s, ok := r.ratio(0, i)
 			if !ok {
 				continue
 			}

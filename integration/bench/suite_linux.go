@@ -38,10 +38,10 @@ func suite() contest {
 		return strings.Fields(string(out)), err
 	})
 	add := func(name string, sections []string) {
-		c.entries = append(c.entries, entry{name: name, absent: absent, measure: func(testing.TB) (float64, error) {
+		c.entries = append(c.entries, entry{name: name, absent: absent, measure: func(testing.TB) (score, error) {
 			all, err := tests()
 			if err != nil {
-				return 0, err
+				return score{}, err
 			}
 			chosen := "."
 			if sections != nil {
@@ -55,7 +55,7 @@ func suite() contest {
 				failed := regexp.MustCompile(`(?m)^\s*--- FAIL: \S+`).FindAllString(string(out), 5)
 				err = errors.Join(err, fmt.Errorf("%q", failed))
 			}
-			return time.Since(began).Seconds(), err
+			return score{Value: time.Since(began).Seconds()}, err
 		}})
 	}
 	for _, n := range []int{5, 10, 20, 30} {
