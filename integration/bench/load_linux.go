@@ -59,13 +59,11 @@ func measure(processes []*process) meter {
 
 // used returns the processor time that the processes have had.
 func (m meter) used() (total time.Duration) {
-	for _, s := range m.processes {
-		for _, pid := range family(s.cmd.Process.Pid) {
-			var t unix.Timespec
-			// The clock of another process, clock_getcpuclockid(3).
-			if unix.ClockGettime(int32(^pid<<3|2), &t) == nil {
-				total += time.Duration(t.Nano())
-			}
+	for _, pid := range family(m.processes) {
+		var t unix.Timespec
+		// The clock of another process, clock_getcpuclockid(3).
+		if unix.ClockGettime(int32(^pid<<3|2), &t) == nil {
+			total += time.Duration(t.Nano())
 		}
 	}
 	return total
@@ -92,6 +90,14 @@ func start(t testing.TB, p program, n int, network string, files ...*os.File) ([
 	}
 	t.Cleanup(func() { stderr.Close() })
 	var all []*process
+	t.Cleanup(func() {
+		for _, pid := range family(all) {
+			unix.Kill(pid, unix.SIGKILL)
+		}
+		for _, s := range all {
+			<-s.ended
+		}
+	})
 	for range n {
 		cmd := exec.Command(p.args[0], p.args[1:]...)
 		cmd.Stderr, cmd.ExtraFiles = stderr, files
@@ -103,7 +109,6 @@ func start(t testing.TB, p program, n int, network string, files ...*os.File) ([
 			cmd.Wait()
 			close(s.ended)
 		}()
-		t.Cleanup(s.kill)
 		all = append(all, s)
 	}
 	for _, s := range all {
@@ -130,16 +135,8 @@ func (s *process) await(done func() bool) error {
 	return nil
 }
 
-// kill ends the process and those it has started.
-func (s *process) kill() {
-	for _, pid := range family(s.cmd.Process.Pid) {
-		unix.Kill(pid, unix.SIGKILL)
-	}
-	<-s.ended
-}
-
-// family returns a process and all that came of it.
-func family(pid int) []int {
+// family returns the processes and all that came of them.
+func family(processes []*process) (pids []int) {
 	children := map[int][]int{}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, name := range stats {
@@ -151,7 +148,9 @@ func family(pid int) []int {
 		}
 		children[parent] = append(children[parent], child)
 	}
-	pids := []int{pid}
+	for _, s := range processes {
+		pids = append(pids, s.cmd.Process.Pid)
+	}
 	for i := 0; i < len(pids); i++ {
 		pids = append(pids, children[pids[i]]...)
 	}
@@ -475,7 +474,7 @@ func idle(n int) load {
 
 // memory returns the KiB of a process and its children, what they share counted once.
 func (s *process) memory() (kib int) {
-	for _, pid := range family(s.cmd.Process.Pid) {
+	for _, pid := range family([]*process{s}) {
 		rollup, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 		for line := range strings.Lines(string(rollup)) {
 			if f := strings.Fields(line); f[0] == "Pss:" {
@@ -563,7 +562,7 @@ func startup(t testing.TB, p program) (score, error) {
 			ready = strings.Contains(lines.Text(), "listening on")
 		}
 		times = append(times, float64(time.Since(started).Microseconds())/1000)
-		for _, pid := range family(cmd.Process.Pid) {
+		for _, pid := range family([]*process{{cmd: cmd}}) {
 			unix.Kill(pid, unix.SIGKILL)
 		}
 		cmd.Wait()

@@ -164,7 +164,7 @@ var plotTemplate string
 // plot draws the ratios on a logarithmic scale.
 func (d *report) plot() []byte {
 	const left, top, step, decade = 330, 50, 18, 190 // in pixels
-	x := func(ratio float64) int { // from 1/10 to 100
+	x := func(ratio float64) int {                   // from 1/10 to 100
 		return left + int(decade*(math.Log10(min(max(ratio, 0.1), 100))+1))
 	}
 	type mark struct {
