@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -57,13 +58,20 @@ func measure(processes []*process) meter {
 	return m
 }
 
-// used returns the processor time that the processes have had.
+// used returns the processor time that the processes have had, and their
+// children, those that have ended included.
 func (m meter) used() (total time.Duration) {
 	for _, pid := range family(m.processes) {
 		var t unix.Timespec
 		// The clock of another process, clock_getcpuclockid(3).
 		if unix.ClockGettime(int32(^pid<<3|2), &t) == nil {
 			total += time.Duration(t.Nano())
+		}
+		const cutime, cstime = 15, 16 // proc_pid_stat(5), in hundredths of a second
+		if f := stat(pid); len(f) > cstime {
+			user, _ := strconv.Atoi(f[cutime])
+			system, _ := strconv.Atoi(f[cstime])
+			total += time.Duration(user+system) * time.Second / 100
 		}
 	}
 	return total
@@ -138,15 +146,13 @@ func (s *process) await(done func() bool) error {
 // family returns the processes and all that came of them.
 func family(processes []*process) (pids []int) {
 	children := map[int][]int{}
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, name := range stats {
-		stat, _ := os.ReadFile(name)
-		var child, parent int
-		fmt.Sscan(string(stat), &child)
-		if _, rest, ok := strings.Cut(string(stat), ") "); ok { // after the name
-			fmt.Sscanf(rest, "%1s %d", new(string), &parent)
+	all, _ := filepath.Glob("/proc/[0-9]*")
+	for _, name := range all {
+		pid, _ := strconv.Atoi(filepath.Base(name))
+		if f := stat(pid); len(f) > 3 {
+			parent, _ := strconv.Atoi(f[3])
+			children[parent] = append(children[parent], pid)
 		}
-		children[parent] = append(children[parent], child)
 	}
 	for _, s := range processes {
 		pids = append(pids, s.cmd.Process.Pid)
@@ -155,6 +161,17 @@ func family(processes []*process) (pids []int) {
 		pids = append(pids, children[pids[i]]...)
 	}
 	return pids
+}
+
+// stat returns the fields of /proc/PID/stat, none if there is no such process.
+// The second, the name, comes out empty: it may hold anything.
+func stat(pid int) []string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	name := bytes.LastIndex(text, []byte(") "))
+	if name < 0 {
+		return nil
+	}
+	return append([]string{"", ""}, strings.Fields(string(text[name+1:]))...)
 }
 
 // socket is a line of /proc/net/tcp or udp.
@@ -349,7 +366,7 @@ func (s *process) connect(network string, n int) (fds []int, closeAll func(), er
 			return nil, closeAll, err
 		}
 		if got, err := unix.Read(fd, buf); got != message {
-			return nil, closeAll, fmt.Errorf("connection %d: echoed %d bytes of %d: %w", len(fds), got, message, err)
+			return nil, closeAll, fmt.Errorf("connection %d is not answered: %w", len(fds), err)
 		}
 	}
 	return fds, closeAll, nil
