@@ -113,6 +113,7 @@ func (c contest) run(ctx context.Context) (result, bool) {
 			if err != nil {
 				fmt.Fprintf(os.Stderr, "bench: %s: %s: %v\n", c.name, r.Rows[i].Name, err)
 				r.Rows[i].Absent, _, _ = strings.Cut(err.Error(), "\n")
+				r.Rows[i].Scores = nil
 				continue
 			}
 			r.Rows[i].Scores = append(r.Rows[i].Scores, got)

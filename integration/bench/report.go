@@ -95,12 +95,15 @@ func (r result) cells(i int) [5]string {
 		return cells
 	}
 	cells[3] = fmt.Sprintf("%.2f× (%.2f … %.2f)", s.Median, s.Min, s.Max)
-	switch {
-	case row.Aim == 0:
-	case s.Median >= row.Aim:
-		cells[4] = fmt.Sprintf("%g×: met", row.Aim)
-	default:
-		cells[4] = fmt.Sprintf("%g×: missed", row.Aim)
+	if row.Aim == 0 {
+		return cells
+	}
+	met := s.Median >= row.Aim
+	cells[4] = fmt.Sprintf("%g×: %s", row.Aim, map[bool]string{true: "met", false: "missed"}[met])
+	if s.Min < row.Aim && row.Aim <= s.Max {
+		cells[4] += " in most rounds"
+	}
+	if !met {
 		for j := range r.Rows {
 			if limit, ok := r.ratio(j, i); ok && strings.HasPrefix(r.Rows[j].Name, "limit") && limit.Median < row.Aim {
 				cells[4] += fmt.Sprintf(", the limit is %.2f×", limit.Median)
@@ -127,7 +130,7 @@ func (r result) text() string {
 	fmt.Fprintf(&b, "%s, %s\n", r.Name, r.Unit)
 	for i := range r.Rows {
 		c := r.cells(i)
-		fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf("  %-32s %-30s %10s   %-22s %s", c[0], c[1], c[2], c[3], c[4]), " "))
+		fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf("  %-32s %-32s %9s   %-23s %s", c[0], c[1], c[2], c[3], c[4]), " "))
 	}
 	return b.String()
 }
