@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"strings"
 	"syscall"
@@ -51,6 +52,14 @@ func Enter() (code int, done bool) {
 		flag.Set("test.parallel", "1") // its ports are shared
 		return 0, false
 	}
+	// Whom a signal reaches ends last, so that it can clean up.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		for s := range signals {
+			cmd.Process.Signal(s)
+		}
+	}()
 	err := cmd.Wait()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return max(exit.ExitCode(), 1), true // -1 if a signal killed it
