@@ -55,6 +55,11 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
+		if !*list {
+			if red, err := lab.run(own(section)); err != nil || red != "" {
+				log.Fatalf("%s is red before anything is broken: %s %v", section, red, err)
+			}
+		}
 		for _, m := range mutants {
 			where := fmt.Sprintf("%s:%d: %s", section, m.line, m.what)
 			if *list {
@@ -160,13 +165,18 @@ func (l *lab) try(section string, source []byte) (killer string, err error) {
 	if _, err := l.goCommand("build", "-overlay", mutant+".json", "-o", program, "./"+section); err != nil {
 		return "", errBuild
 	}
-	chapter, name, _ := strings.Cut(section, "/")
-	for _, run := range []string{"^" + pages.TestPrefix(chapter, name), "."} {
+	for _, run := range []string{own(section), "."} {
 		if killer, err := l.run(run); killer != "" || err != nil {
 			return killer, err
 		}
 	}
 	return "", nil
+}
+
+// own matches the names of a section's own tests.
+func own(section string) string {
+	chapter, name, _ := strings.Cut(section, "/")
+	return "^" + pages.TestPrefix(chapter, name)
 }
 
 var failed = regexp.MustCompile(`--- FAIL: (\w+)`)
