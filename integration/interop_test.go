@@ -634,7 +634,7 @@ func TestTCPClientKeepaliveNode(t *testing.T) {
 	})
 }
 
-func TestUDPServerServerNode(t *testing.T) {
+func TestUDPServerServerNodePeer(t *testing.T) {
 	withNode(t, func(t *testing.T, h *lab.Host, server, client start) {
 		s := server("udp_server/server")
 		s.Line(`listening on 127\.0\.0\.1:8080`)
@@ -688,7 +688,7 @@ func TestUDPServerBindNodeFamilies(t *testing.T) {
 	})
 }
 
-func TestUDPServerAddressNode(t *testing.T) {
+func TestUDPServerAddressNodePeer(t *testing.T) {
 	same := func(t *testing.T, h *lab.Host, start start) {
 		for _, c := range []struct{ network, addr, ip, family string }{
 			{"udp4", "127.0.0.1:0", "127.0.0.1", "IPv4"},
@@ -730,7 +730,7 @@ func TestUDPClientClientNodeNoReply(t *testing.T) {
 	compare(t, same, same)
 }
 
-func TestUDPClientSendNode(t *testing.T) {
+func TestUDPClientSendNodePeer(t *testing.T) {
 	withNode(t, func(t *testing.T, h *lab.Host, server, client start) {
 		s := server("udp_server/server")
 		s.Ready()
@@ -773,9 +773,10 @@ func TestBroadcastServerNode(t *testing.T) {
 func TestBroadcastServerNodeHasToAsk(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
+	run := inNode(t, h)
 	client := harness.Start(t, h, "broadcast/client")
 	client.Ready()
-	node := inNode(t, h)("otherwise/broadcast")
+	node := run("otherwise/broadcast")
 	node.Line(`send EACCES 127\.255\.255\.255:8080`)
 	node.Line("sent")
 	node.Exit(0)
@@ -987,12 +988,25 @@ func TestMulticastLoopbackNode(t *testing.T) {
 	compare(t, same, same)
 }
 
-// socat starts socat, which logs on stdout, so that a test can wait for it.
-func socat(t *testing.T, on *lab.Host, args ...string) *harness.Program {
+// command starts a command with other arguments, on a test's host.
+type command func(args ...string) *harness.Program
+
+// inSocat starts socat, which logs on stdout, so that a test can wait for it.
+func inSocat(t *testing.T, on *lab.Host) command {
 	t.Helper()
 	path, err := exec.LookPath("socat")
 	lab.Require(t, "socat", err == nil)
-	return harness.Command(t, on, exec.Command(path, append([]string{"-d", "-d", "-lf/dev/stdout"}, args...)...))
+	return func(args ...string) *harness.Program {
+		t.Helper()
+		return harness.Command(t, on, exec.Command(path, append([]string{"-d", "-d", "-lf/dev/stdout"}, args...)...))
+	}
+}
+
+// withSocat runs a test of socat and one program in Go and in Node, each time on
+// a host of its own.
+func withSocat(t *testing.T, test func(t *testing.T, start start, socat command)) {
+	same := func(t *testing.T, h *lab.Host, start start) { test(t, start, inSocat(t, h)) }
+	compare(t, same, same)
 }
 
 // say is an address for socat: it sends text, ends its half, and prints what
@@ -1016,10 +1030,10 @@ var socatLog = regexp.MustCompile(`\d{4}/\d\d/\d\d \d\d:\d\d:\d\d socat\[\d+\] [
 
 // socat ends its half at the end of its input, and waits for what still comes.
 func TestTCPServerHalfOpenSocat(t *testing.T) {
-	same := func(t *testing.T, h *lab.Host, start start) {
+	withSocat(t, func(t *testing.T, start start, socat command) {
 		s := start("tcp_server/half_open")
 		s.Ready()
-		p := socat(t, h, "-t", "30", say(t, "hello"), "TCP4:127.0.0.1:8080")
+		p := socat("-t", "30", say(t, "hello"), "TCP4:127.0.0.1:8080")
 		assert.Equal(t, printed(t, p), "hello")
 		s.Line(`.* ended after 5 bytes`)
 		s.Line(`.* replied 5 bytes`)
@@ -1028,51 +1042,49 @@ func TestTCPServerHalfOpenSocat(t *testing.T) {
 
 		s = start("tcp_server/half_open", "--allow=false")
 		s.Ready()
-		p = socat(t, h, "-t", "30", say(t, "hello"), "TCP4:127.0.0.1:8080")
+		p = socat("-t", "30", say(t, "hello"), "TCP4:127.0.0.1:8080")
 		assert.Equal(t, printed(t, p), "")
 		s.Line(`.* ended after 5 bytes`)
 		s.Line(`.* closed`)
 		s.Stop()
-	}
-	compare(t, same, same)
+	})
 }
 
 // wc answers at the end of its input, which is the client's FIN: had the client
 // closed both ways, it would not hear the answer.
 func TestTCPClientClientSocat(t *testing.T) {
-	same := func(t *testing.T, h *lab.Host, start start) {
-		p := socat(t, h, "-t", "30", "TCP4-LISTEN:8080,bind=127.0.0.1", "EXEC:wc -c")
+	withSocat(t, func(t *testing.T, start start, socat command) {
+		p := socat("-t", "30", "TCP4-LISTEN:8080,bind=127.0.0.1", "EXEC:wc -c")
 		p.Await(`.* listening on .*`)
 		c, _ := hello(start)
 		c.Line(`received \d+ bytes: " *5\\n"`)
 		c.Line("closed")
 		c.Exit(0)
 		printed(t, p)
-	}
-	compare(t, same, same)
+	})
 }
 
 func TestUDPServerServerSocat(t *testing.T) {
-	same := func(t *testing.T, h *lab.Host, start start) {
+	withSocat(t, func(t *testing.T, start start, socat command) {
 		s := start("udp_server/server")
 		s.Ready()
-		p := socat(t, h, "STDIO", "UDP4:127.0.0.1:8080")
+		p := socat("STDIO", "UDP4:127.0.0.1:8080")
 		p.Await(`.* starting data transfer loop .*`)
 		for range 3 { // each write is a datagram
 			p.Write("hello\n")
 			p.Await("hello")
 			s.Line(`127\.0\.0\.1:\d+ IPv4 sent 6 bytes: "hello\\n"`)
 		}
-		stopSocat(p)
+		p.Signal(syscall.SIGKILL) // of an end it hears only over TCP
+		p.Exit(-1)
 		s.Stop()
-	}
-	compare(t, same, same)
+	})
 }
 
 func TestUDPClientClientSocat(t *testing.T) {
-	same := func(t *testing.T, h *lab.Host, start start) {
+	withSocat(t, func(t *testing.T, start start, socat command) {
 		for _, section := range []string{"udp_client/client", "udp_client/send"} {
-			p := socat(t, h, "UDP4-RECVFROM:8080,bind=127.0.0.1", "PIPE") // an echo of one datagram
+			p := socat("UDP4-RECVFROM:8080,bind=127.0.0.1", "PIPE") // an echo of one datagram
 			p.Await(`.* receiving on .*`)
 			c := start(section)
 			c.Await(`sent 5 bytes.*`)
@@ -1080,73 +1092,61 @@ func TestUDPClientClientSocat(t *testing.T) {
 			c.Exit(0)
 			printed(t, p)
 		}
-	}
-	compare(t, same, same)
-}
-
-// stopSocat ends a socat that would go on: it exits with 128 and the signal.
-func stopSocat(p *harness.Program) {
-	p.Signal(syscall.SIGTERM)
-	p.Await(`.*exit\(143\)`)
-	p.Exit(143)
+	})
 }
 
 func TestBroadcastServerSocat(t *testing.T) {
-	same := func(t *testing.T, h *lab.Host, start start) {
-		p := socat(t, h, "-u", "UDP4-RECVFROM:8080,reuseaddr", "STDOUT")
+	withSocat(t, func(t *testing.T, start start, socat command) {
+		p := socat("-u", "UDP4-RECVFROM:8080,reuseaddr", "STDOUT")
 		p.Await(`.* receiving on .*`)
 		s := start("broadcast/server", "--count", "1")
 		s.Line(`sending to .*`)
 		sent := s.Line(`sent 19 bytes: "(.*)"`)[0]
 		s.Exit(0)
 		assert.Equal(t, printed(t, p), sent)
-	}
-	compare(t, same, same)
+	})
 }
 
 // socat has to ask as well.
 func TestBroadcastClientSocat(t *testing.T) {
-	same := func(t *testing.T, h *lab.Host, start start) {
+	withSocat(t, func(t *testing.T, start start, socat command) {
 		c := start("broadcast/client")
 		c.Ready()
-		p := socat(t, h, "-u", say(t, "refused"), "UDP4-DATAGRAM:127.255.255.255:8080")
+		p := socat("-u", say(t, "refused"), "UDP4-DATAGRAM:127.255.255.255:8080")
 		p.Await(`.* E .*Permission denied`)
-		p.Await(`.*`)
+		p.Await(`.* exit\(1\)`)
 		p.Exit(1)
-		p = socat(t, h, "-u", say(t, "hello"), "UDP4-DATAGRAM:127.255.255.255:8080,broadcast")
+		p = socat("-u", say(t, "hello"), "UDP4-DATAGRAM:127.255.255.255:8080,broadcast")
 		printed(t, p)
 		c.Line(`127\.0\.0\.1:\d+: "hello"`)
 		c.Stop()
-	}
-	compare(t, same, same)
+	})
 }
 
 func TestMulticastServerSocat(t *testing.T) {
-	same := func(t *testing.T, h *lab.Host, start start) {
-		p := socat(t, h, "-u", "UDP4-RECVFROM:8080,reuseaddr,ip-add-membership=230.185.192.108:127.0.0.1", "STDOUT")
+	withSocat(t, func(t *testing.T, start start, socat command) {
+		p := socat("-u", "UDP4-RECVFROM:8080,reuseaddr,ip-add-membership=230.185.192.108:127.0.0.1", "STDOUT")
 		p.Await(`.* receiving on .*`)
 		s := start("multicast/server", "--count", "1")
 		sending(s, notesGroup, "lo", 128, "on")
 		sent := s.Line(`sent 19 bytes: "(.*)"`)[0]
 		s.Exit(0)
 		assert.Equal(t, printed(t, p), sent)
-	}
-	compare(t, same, same)
+	})
 }
 
 func TestMulticastClientSocat(t *testing.T) {
-	same := func(t *testing.T, h *lab.Host, start start) {
+	withSocat(t, func(t *testing.T, start start, socat command) {
 		c := start("multicast/client")
 		groupOf(c)
 		for _, ttl := range []int{7, 1} {
-			p := socat(t, h, "-u", say(t, "hello"),
+			p := socat("-u", say(t, "hello"),
 				fmt.Sprintf("UDP4-DATAGRAM:%s,bind=127.0.0.1,ip-multicast-if=127.0.0.1,ip-multicast-ttl=%d", notesGroup, ttl))
 			printed(t, p)
 			c.Line(fmt.Sprintf(`127\.0\.0\.1:\d+(?: TTL %d)?: "hello"`, ttl))
 		}
 		c.Stop()
-	}
-	compare(t, same, same)
+	})
 }
 
 // startNode runs a script with Node, for its own word on what the pages say of it.

@@ -1,4 +1,6 @@
 // Client prints the datagrams that arrive, broadcasts among them.
+//
+//	node integration/node/broadcast/client.js
 'use strict'
 const dgram = require('node:dgram')
 const { parseArgs } = require('node:util')

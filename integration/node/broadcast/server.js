@@ -1,4 +1,6 @@
 // Server sends the time of day to all on a network.
+//
+//	node integration/node/broadcast/server.js
 'use strict'
 const dgram = require('node:dgram')
 const { parseArgs } = require('node:util')

@@ -1,5 +1,7 @@
 // Client joins a multicast group and prints what is sent to it: the notes' client,
 // mended.
+//
+//	node integration/node/multicast/client.js
 'use strict'
 const dgram = require('node:dgram')
 const os = require('node:os')

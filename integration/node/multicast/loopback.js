@@ -1,5 +1,7 @@
 // Loopback shows whether a machine hears its own multicast datagrams: it sends
 // two and listens.
+//
+//	node integration/node/multicast/loopback.js
 'use strict'
 const dgram = require('node:dgram')
 const os = require('node:os')

@@ -1,5 +1,7 @@
 // Membership shows how to join a multicast group and leave it: it prints what the
 // group is sent in between.
+//
+//	node integration/node/multicast/membership.js
 'use strict'
 const dgram = require('node:dgram')
 const os = require('node:os')

@@ -1,4 +1,6 @@
 // Server sends the time of day to a multicast group: the notes' server, mended.
+//
+//	node integration/node/multicast/server.js
 'use strict'
 const dgram = require('node:dgram')
 const os = require('node:os')

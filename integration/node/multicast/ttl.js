@@ -1,4 +1,6 @@
 // Ttl shows how far multicast datagrams go: it sends one for each TTL.
+//
+//	node integration/node/multicast/ttl.js
 'use strict'
 const dgram = require('node:dgram')
 const os = require('node:os')

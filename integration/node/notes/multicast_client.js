@@ -1,4 +1,6 @@
 // The notes' client as the notes have it. multicast/client.js is what works.
+//
+//	node integration/node/notes/multicast_client.js
 let dgram = require('dgram')
 let client = dgram.createSocket('udp4')
 client.on('listening', function() {

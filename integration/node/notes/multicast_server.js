@@ -1,4 +1,6 @@
 // The notes' server as the notes have it. multicast/server.js is what works.
+//
+//	node integration/node/notes/multicast_server.js
 let dgram = require('dgram')
 let server = dgram.createSocket('udp4')
 server.on('listening', function() {

@@ -1,4 +1,6 @@
 // What a broadcast needs: nobody may send one who has not asked to.
+//
+//	node integration/node/otherwise/broadcast.js
 'use strict'
 const dgram = require('node:dgram')
 

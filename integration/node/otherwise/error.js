@@ -1,5 +1,7 @@
 // What becomes of an 'error' that nobody listens for: it ends the process, and
 // one client's reset is enough.
+//
+//	node integration/node/otherwise/error.js
 'use strict'
 const net = require('node:net')
 

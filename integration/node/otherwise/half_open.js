@@ -1,4 +1,6 @@
 // What becomes of a reply when nobody asked for allowHalfOpen: it comes too late.
+//
+//	node integration/node/otherwise/half_open.js
 'use strict'
 const net = require('node:net')
 

@@ -1,4 +1,6 @@
 // What becomes of options that are set before bind: there is no socket yet.
+//
+//	node integration/node/otherwise/options.js
 'use strict'
 const dgram = require('node:dgram')
 

@@ -1,4 +1,6 @@
 // What socket.setTimeout does when left alone: it tells, and closes nothing.
+//
+//	node integration/node/otherwise/timeout.js
 'use strict'
 const net = require('node:net')
 

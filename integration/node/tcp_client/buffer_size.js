@@ -1,5 +1,7 @@
 // Buffer_size shows where bytes wait that a peer does not read: Node has a queue
 // of its own before the kernel's.
+//
+//	node integration/node/tcp_client/buffer_size.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')

@@ -1,4 +1,6 @@
 // Client sends a message over TCP and prints all that comes back.
+//
+//	node integration/node/tcp_client/client.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')

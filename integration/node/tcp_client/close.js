@@ -1,4 +1,6 @@
 // Close shows three ways to close a connection: end, destroy and reset.
+//
+//	node integration/node/tcp_client/close.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')

@@ -1,4 +1,6 @@
 // Keepalive shows how to notice a peer that has vanished without a word.
+//
+//	node integration/node/tcp_client/keepalive.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')

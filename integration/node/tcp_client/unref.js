@@ -1,4 +1,6 @@
 // Unref shows what keeps a program alive: an open connection, or not even that.
+//
+//	node integration/node/tcp_client/unref.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')

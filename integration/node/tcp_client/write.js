@@ -1,4 +1,6 @@
 // Write sends many bytes and counts what comes back.
+//
+//	node integration/node/tcp_client/write.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')

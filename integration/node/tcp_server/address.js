@@ -1,4 +1,6 @@
 // Address shows where a server listens: its address, port and family.
+//
+//	node integration/node/tcp_server/address.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')

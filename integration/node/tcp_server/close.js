@@ -1,5 +1,7 @@
 // Close shows how a server closes: no new connections, and the end after the
 // last has left.
+//
+//	node integration/node/tcp_server/close.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')

@@ -1,4 +1,6 @@
 // Close_event shows how a connection ends: with a FIN, or with an error.
+//
+//	node integration/node/tcp_server/close_event.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')

@@ -1,4 +1,6 @@
 // Connections shows how to count connections, and to limit them.
+//
+//	node integration/node/tcp_server/connections.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')

@@ -1,5 +1,7 @@
 // Half_open shows a connection of which one half is closed: it replies when the
 // client has finished sending.
+//
+//	node integration/node/tcp_server/half_open.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')

@@ -1,4 +1,6 @@
 // Listen shows the backlog: how many finished connections the kernel keeps.
+//
+//	node integration/node/tcp_server/listen.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')

@@ -1,5 +1,7 @@
 // Pause_resume shows that a client stalls while nobody reads what it sends, and
 // that nothing is lost.
+//
+//	node integration/node/tcp_server/pause_resume.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')

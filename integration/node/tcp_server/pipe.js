@@ -1,4 +1,6 @@
 // Pipe shows how to store what clients send: each appends to a file.
+//
+//	node integration/node/tcp_server/pipe.js
 'use strict'
 const fs = require('node:fs')
 const net = require('node:net')

@@ -1,4 +1,6 @@
 // Read shows that TCP is a stream: a line for each piece of it that arrives.
+//
+//	node integration/node/tcp_server/read.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')

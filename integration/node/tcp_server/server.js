@@ -1,4 +1,6 @@
 // Server accepts TCP connections and echoes what each of them sends.
+//
+//	node integration/node/tcp_server/server.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')

@@ -1,4 +1,6 @@
 // Socket_address shows both ends of each connection: address, port and family.
+//
+//	node integration/node/tcp_server/socket_address.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')

@@ -1,4 +1,6 @@
 // Timeout shows how to close a connection on which nothing happens.
+//
+//	node integration/node/tcp_server/timeout.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')

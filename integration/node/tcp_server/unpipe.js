@@ -1,4 +1,6 @@
 // Unpipe shows how to stop storing what a client sends, and to keep the connection.
+//
+//	node integration/node/tcp_server/unpipe.js
 'use strict'
 const fs = require('node:fs')
 const net = require('node:net')

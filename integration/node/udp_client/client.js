@@ -1,4 +1,6 @@
 // Client sends a message over UDP and waits for the reply.
+//
+//	node integration/node/udp_client/client.js
 'use strict'
 const dgram = require('node:dgram')
 const net = require('node:net')

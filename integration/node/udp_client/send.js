@@ -1,5 +1,7 @@
 // Send shows how to send a part of a buffer from a socket that was never bound
 // by hand.
+//
+//	node integration/node/udp_client/send.js
 'use strict'
 const dgram = require('node:dgram')
 const net = require('node:net')

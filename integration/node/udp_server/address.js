@@ -1,4 +1,6 @@
 // Address shows what a UDP socket is bound to: the IP, the port and the family.
+//
+//	node integration/node/udp_server/address.js
 'use strict'
 const dgram = require('node:dgram')
 const net = require('node:net')

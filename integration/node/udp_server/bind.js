@@ -1,4 +1,6 @@
 // Bind shows how to bind a UDP socket of one address family to an address.
+//
+//	node integration/node/udp_server/bind.js
 'use strict'
 const dgram = require('node:dgram')
 const net = require('node:net')

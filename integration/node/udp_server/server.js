@@ -1,4 +1,6 @@
 // Server echoes each datagram to whoever sent it.
+//
+//	node integration/node/udp_server/server.js
 'use strict'
 const dgram = require('node:dgram')
 const net = require('node:net')
