@@ -138,9 +138,9 @@ func (r result) text() string {
 // weave puts the results between the README's markers.
 func (d *report) weave(readme []byte) ([]byte, error) {
 	before, rest, begins := bytes.Cut(readme, []byte("<!-- results -->\n"))
-	_, after, ends := bytes.Cut(rest, []byte("<!-- end -->\n"))
+	_, after, ends := bytes.Cut(rest, []byte("<!-- end of results -->\n"))
 	if !begins || !ends {
-		return nil, errors.New("the lines <!-- results --> and <!-- end --> are not there")
+		return nil, errors.New("the lines <!-- results --> and <!-- end of results --> are not there")
 	}
 	var b bytes.Buffer
 	b.Write(before)
@@ -156,7 +156,7 @@ func (d *report) weave(readme []byte) ([]byte, error) {
 			fmt.Fprintf(&b, "| %s |\n", strings.Join(c[:], " | "))
 		}
 	}
-	b.WriteString("<!-- end -->\n")
+	b.WriteString("<!-- end of results -->\n")
 	b.Write(after)
 	return b.Bytes(), nil
 }
