@@ -40,8 +40,10 @@ func tool(t *testing.T, name string, args ...string) {
 	if path := os.Getenv("TREE_" + strings.ToUpper(name)); path != "" {
 		cmd = exec.Command(filepath.Join(os.Getenv("TEST_SRCDIR"), path), args...)
 	}
-	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
-		t.Errorf("%s: %v\n%s", name, err, out)
+	var said bytes.Buffer // go tool also tells what it downloads
+	cmd.Stderr = &said
+	if diff, err := cmd.Output(); err != nil || len(diff) > 0 {
+		t.Errorf("%s: %v\n%s%s", name, err, diff, &said)
 	}
 }
 
