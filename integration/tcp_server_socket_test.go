@@ -202,10 +202,12 @@ func TestTCPServerReadReset(t *testing.T) {
 	server.Line(of(rude) + `read 3 bytes: "hel"`)
 	reset(t, rude)
 	readServer.serves(t, server, other)
+	want := fmt.Sprintf(`read: read tcp %s->%s: read: connection reset by peer\n`,
+		regexp.QuoteMeta(addr), regexp.QuoteMeta(rude.LocalAddr().String()))
+	server.Complaint(want)
 	server.Signal(syscall.SIGTERM)
 	server.Line("closed")
-	server.ExitSaying(0, fmt.Sprintf(`read: read tcp %s->%s: read: connection reset by peer\n`,
-		regexp.QuoteMeta(addr), regexp.QuoteMeta(rude.LocalAddr().String())))
+	server.ExitSaying(0, want)
 }
 
 var closeEventServer = connServer{section: "close_event", served: "closed"}
@@ -530,9 +532,11 @@ func TestTCPServerPauseResumeReset(t *testing.T) {
 	other := dialTCP(t, h, addr)
 	server.Line(of(other) + `paused`)
 	pauseResumeServer.serves(t, server, other)
+	const want = "pause_resume: .*read: connection reset by peer\n"
+	server.Complaint(want)
 	server.Signal(syscall.SIGTERM)
 	server.Line("closed")
-	server.ExitSaying(0, "pause_resume: .*read: connection reset by peer\n")
+	server.ExitSaying(0, want)
 }
 
 var timeoutServer = connServer{section: "timeout", defaults: []string{"10s"}, args: []string{"-timeout", "1m"}, echoes: true}
@@ -621,7 +625,9 @@ func TestTCPServerTimeoutNever(t *testing.T) {
 	timeoutServer.serves(t, server, client)
 	reset(t, dialTCP(t, h, addr))
 	timeoutServer.serves(t, server, dialTCP(t, h, addr))
+	const want = "timeout: .*connection reset by peer\n"
+	server.Complaint(want)
 	server.Signal(syscall.SIGTERM)
 	server.Line("closed")
-	server.ExitSaying(0, "(timeout: .*connection reset by peer\n)?")
+	server.ExitSaying(0, want)
 }

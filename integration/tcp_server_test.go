@@ -721,9 +721,11 @@ func TestTCPServerSocketAddressReset(t *testing.T) {
 	finish(t, dialTCP(t, h, addr))
 	server.Line(`local .*`)
 	assert.Equal(t, len(finish(t, good)), 0)
+	const want = `socket_address: .*connection reset by peer\n`
+	server.Complaint(want)
 	server.Signal(syscall.SIGTERM)
 	server.Line("closed")
-	server.ExitSaying(0, `socket_address: .*connection reset by peer\n`)
+	server.ExitSaying(0, want)
 }
 
 func TestTCPServerSocketAddressStops(t *testing.T) {

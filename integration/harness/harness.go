@@ -34,13 +34,13 @@ type Program struct {
 	t      testing.TB
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
-	stderr bytes.Buffer  // to be read once exited is closed
 	exited chan struct{} // closed once the program has ended and all it printed is here
 
-	mu    sync.Mutex
-	lines []string      // of stdout
-	next  int           // the first line that no call has returned
-	more  chan struct{} // closed when a line is added
+	mu     sync.Mutex
+	lines  []string      // of stdout
+	next   int           // the first line that no call has returned
+	stderr bytes.Buffer  // all of it
+	more   chan struct{} // closed when a line or something on stderr is added
 }
 
 // Start starts a section, as in "multicast/server", on a host. When the test
@@ -57,7 +57,7 @@ func Run(t testing.TB, on *lab.Host, section string, args ...string) (stdout, st
 	t.Helper()
 	p := Start(t, on, section, args...)
 	code = p.wait()
-	return strings.Join(p.Lines(), ""), p.stderr.String(), code
+	return strings.Join(p.Lines(), ""), p.complaints(), code
 }
 
 // Command starts any other command on a host, under the same rules.
@@ -74,7 +74,7 @@ func Command(t testing.TB, on *lab.Host, cmd *exec.Cmd) *Program {
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
-	cmd.Stderr = &p.stderr
+	cmd.Stderr = (*stderr)(p)
 	if err := on.Start(cmd); err != nil {
 		t.Fatalf("start %s: %v", p.Section, err)
 	}
@@ -88,17 +88,37 @@ func (p *Program) read(stdout io.Reader) {
 	for r := bufio.NewReader(stdout); ; {
 		line, err := r.ReadString('\n')
 		if line != "" {
-			p.mu.Lock()
-			p.lines = append(p.lines, line)
-			close(p.more)
-			p.more = make(chan struct{})
-			p.mu.Unlock()
+			p.add(func() { p.lines = append(p.lines, line) })
 		}
 		if err != nil {
 			p.cmd.Wait() // its verdict is in ProcessState
 			return
 		}
 	}
+}
+
+// add lets those who wait look again.
+func (p *Program) add(what func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	what()
+	close(p.more)
+	p.more = make(chan struct{})
+}
+
+// stderr is the Program as what its standard error is written to.
+type stderr Program
+
+func (e *stderr) Write(text []byte) (int, error) {
+	p := (*Program)(e)
+	p.add(func() { p.stderr.Write(text) })
+	return len(text), nil
+}
+
+func (p *Program) complaints() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stderr.String()
 }
 
 func (p *Program) cleanup() {
@@ -117,7 +137,7 @@ func (p *Program) cleanup() {
 		return
 	}
 	log := fmt.Sprintf("$ %s %s\n%s%s(%v)\n", p.Section, cut(strings.Join(p.Args, " ")),
-		strings.Join(p.lines, ""), p.stderr.String(), p.cmd.ProcessState)
+		strings.Join(p.lines, ""), p.complaints(), p.cmd.ProcessState)
 	p.t.Log("\n" + log)
 	if dir := os.Getenv("TEST_UNDECLARED_OUTPUTS_DIR"); dir != "" {
 		name := strings.NewReplacer("/", "_").Replace(fmt.Sprintf("%s.%s.%d.txt", p.t.Name(), p.Section, p.Pid()))
@@ -178,7 +198,7 @@ func (p *Program) find(pattern string, next bool) []string {
 		more := p.more
 		p.mu.Unlock()
 		if exited {
-			p.t.Fatalf("%s ended (%v) without printing %q: %s", p.Section, p.cmd.ProcessState, pattern, &p.stderr)
+			p.t.Fatalf("%s ended (%v) without printing %q: %s", p.Section, p.cmd.ProcessState, pattern, p.complaints())
 		}
 		select {
 		case <-more:
@@ -186,6 +206,32 @@ func (p *Program) find(pattern string, next bool) []string {
 			exited = true
 		case <-deadline:
 			p.t.Fatalf("%s did not print %q in time", p.Section, pattern)
+		}
+	}
+}
+
+// Complaint waits until all of stderr matches the pattern. A program may print
+// a connection's error at any time after the peer has caused it, and ends
+// without it when it is told to end.
+func (p *Program) Complaint(pattern string) {
+	p.t.Helper()
+	re := regexp.MustCompile("^(?:" + pattern + ")$")
+	deadline := p.deadline()
+	for exited := false; ; {
+		p.mu.Lock()
+		got, more := p.stderr.String(), p.more
+		p.mu.Unlock()
+		if re.MatchString(got) {
+			return
+		} else if exited {
+			p.t.Fatalf("%s ended (%v), stderr %q; want %q", p.Section, p.cmd.ProcessState, got, pattern)
+		}
+		select {
+		case <-more:
+		case <-p.exited:
+			exited = true
+		case <-deadline:
+			p.t.Fatalf("%s: stderr %q; want %q in time", p.Section, got, pattern)
 		}
 	}
 }
@@ -242,7 +288,7 @@ func (p *Program) Exit(code int) {
 // ExitSaying is Exit for a program of whose stderr all must match the pattern.
 func (p *Program) ExitSaying(code int, pattern string) {
 	p.t.Helper()
-	got, stderr := p.wait(), p.stderr.String()
+	got, stderr := p.wait(), p.complaints()
 	if got != code || !regexp.MustCompile("^(?:"+pattern+")$").MatchString(stderr) {
 		p.t.Fatalf("%s: %v, stderr %q; want exit status %d, stderr %q", p.Section, p.cmd.ProcessState, stderr, code, pattern)
 	}
