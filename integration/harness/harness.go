@@ -49,7 +49,22 @@ func Start(t testing.TB, on *lab.Host, section string, args ...string) *Program 
 	t.Helper()
 	p := Command(t, on, exec.Command(Binary(t, section), args...))
 	p.Section, p.Args = section, args
+	if name := os.Getenv("SOCKETS_STARTS"); name != "" {
+		noteStart(t, name, section)
+	}
 	return p
+}
+
+// noteStart appends a line "TEST SECTION" to a file: which tests try what.
+func noteStart(t testing.TB, name, section string) {
+	t.Helper()
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	test, _, _ := strings.Cut(t.Name(), "/")
+	fmt.Fprintln(file, test, section)
 }
 
 // Run starts a section that ends by itself and waits for that.

@@ -9,7 +9,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -22,6 +21,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +37,7 @@ func main() {
 		flag.PrintDefaults()
 	}
 	list := flag.Bool("list", false, "list the mutants and run nothing")
-	patience := flag.Duration("timeout", time.Minute, "`time` after which a run of the tests counts as red")
+	patience := flag.Duration("timeout", 20*time.Second, "`time` after which a run of the tests counts as red")
 	flag.Parse()
 
 	lab, err := open(*patience)
@@ -45,6 +45,11 @@ func main() {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(lab.dir)
+	if !*list {
+		if err := lab.look(); err != nil {
+			log.Fatal(err)
+		}
+	}
 	sections := flag.Args()
 	if len(sections) == 0 {
 		sections = lab.sections
@@ -54,11 +59,6 @@ func main() {
 		mutants, err := mutants(filepath.Join(lab.top, section, "main.go"))
 		if err != nil {
 			log.Fatal(err)
-		}
-		if !*list {
-			if red, err := lab.run(own(section)); err != nil || red != "" {
-				log.Fatalf("%s is red before anything is broken: %s %v", section, red, err)
-			}
 		}
 		for _, m := range mutants {
 			where := fmt.Sprintf("%s:%d: %s", section, m.line, m.what)
@@ -88,7 +88,8 @@ func main() {
 type lab struct {
 	top, dir string
 	sections []string
-	suite    string // the compiled tests
+	suite    string              // the compiled tests
+	tests    map[string][]string // those that start a section
 	patience time.Duration
 }
 
@@ -105,7 +106,7 @@ func open(patience time.Duration) (*lab, error) {
 			}
 		}
 	}
-	l := &lab{top: dir, patience: patience}
+	l := &lab{top: dir, patience: patience, tests: map[string][]string{}}
 	if l.dir, err = os.MkdirTemp("", "mutate"); err != nil {
 		return nil, err
 	}
@@ -129,6 +130,28 @@ func open(patience time.Duration) (*lab, error) {
 	return l, nil
 }
 
+// look runs the suite once, unbroken, and learns which tests start which section.
+func (l *lab) look() error {
+	starts := filepath.Join(l.dir, "starts")
+	os.Setenv("SOCKETS_STARTS", starts)
+	defer os.Unsetenv("SOCKETS_STARTS")
+	if red, err := l.run(".", 10*time.Minute); err != nil || red != "" {
+		return fmt.Errorf("red before anything is broken: %s %v (try go test ./integration)", red, err)
+	}
+	data, err := os.ReadFile(starts)
+	if err != nil {
+		return err
+	}
+	lines := strings.Fields(string(data))
+	for i := 0; i+1 < len(lines); i += 2 {
+		test, section := lines[i], lines[i+1]
+		if !slices.Contains(l.tests[section], test) {
+			l.tests[section] = append(l.tests[section], test)
+		}
+	}
+	return nil
+}
+
 func exists(name string) bool {
 	_, err := os.Stat(name)
 	return err == nil
@@ -143,7 +166,8 @@ func (l *lab) goCommand(args ...string) ([]byte, error) {
 var errBuild = errors.New("does not build")
 
 // try runs the tests with a section whose main.go is source, and returns the
-// first test that fails, or "" if none does. Its own tests come first.
+// first test that fails, or "" if none does: of its own, then of the others that
+// start the section.
 func (l *lab) try(section string, source []byte) (killer string, err error) {
 	mutant := filepath.Join(l.dir, "main.go")
 	if err := os.WriteFile(mutant, source, 0o644); err != nil {
@@ -165,37 +189,42 @@ func (l *lab) try(section string, source []byte) (killer string, err error) {
 	if _, err := l.goCommand("build", "-overlay", mutant+".json", "-o", program, "./"+section); err != nil {
 		return "", errBuild
 	}
-	for _, run := range []string{own(section), "."} {
-		if killer, err := l.run(run); killer != "" || err != nil {
-			return killer, err
+	own := ownTests(section)
+	var others []string
+	for _, test := range l.tests[section] {
+		if !strings.HasPrefix(test, own) {
+			others = append(others, test+"$")
 		}
 	}
-	return "", nil
+	if killer, err = l.run("^"+own, l.patience); killer != "" || err != nil || len(others) == 0 {
+		return killer, err
+	}
+	return l.run("^("+strings.Join(others, "|")+")", l.patience)
 }
 
-// own matches the names of a section's own tests.
-func own(section string) string {
+// ownTests is how the names of a section's own tests begin.
+func ownTests(section string) string {
 	chapter, name, _ := strings.Cut(section, "/")
-	return "^" + pages.TestPrefix(chapter, name)
+	return pages.TestPrefix(chapter, name)
 }
 
 var failed = regexp.MustCompile(`--- FAIL: (\w+)`)
 
-func (l *lab) run(tests string) (killer string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), l.patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, l.suite, "-test.failfast", "-test.run", tests)
+// run runs tests. A test that waits in vain gives up before patience is over, and
+// so can say which it is.
+func (l *lab) run(tests string, patience time.Duration) (killer string, err error) {
+	cmd := exec.Command(l.suite, "-test.failfast", "-test.timeout", patience.String(), "-test.run", tests)
 	cmd.Dir = filepath.Join(l.top, "integration")
 	cmd.Env = append(os.Environ(), "SOCKETS_PROGRAMS="+filepath.Join(l.dir, "programs"))
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	switch {
-	case ctx.Err() != nil:
-		return "the tests hang", nil
 	case err == nil:
 		return "", nil
 	case failed.Match(out):
 		return string(failed.FindSubmatch(out)[1]), nil
+	case bytes.Contains(out, []byte("panic: test timed out")):
+		return "the tests hang", nil
 	}
 	return "", fmt.Errorf("the suite: %w\n%s", err, out)
 }
