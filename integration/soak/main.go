@@ -1,0 +1,232 @@
+// Soak runs the suite again and again, in another order each time, several at
+// once and beside a load that comes and goes, and lists the tests that failed.
+//
+//	bazel run //integration/soak -- -for 1h
+//	go run ./integration/soak -for 10m -run TCPServer -race
+//
+// It needs the go command, ends by itself, and exits with 1 if anything failed.
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+func main() {
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "soak runs the suite for as long as it is told and lists the tests that failed.")
+		flag.PrintDefaults()
+	}
+	length := flag.Duration("for", time.Hour, "how `long` to begin new runs")
+	jobs := flag.Int("jobs", 2, "how many runs at once")
+	load := flag.Int("load", runtime.NumCPU(), "how many processors' worth of other work, half of the time")
+	run := flag.String("run", ".", "run the tests whose name matches this `regexp`")
+	race := flag.Bool("race", false, "build the suite and the programs with the race detector")
+	logs := flag.String("logs", filepath.Join(os.TempDir(), "soak"), "where to put the output of runs that failed, a `folder`")
+	flag.Parse()
+	switch {
+	case flag.NArg() > 0:
+		misuse("unexpected argument %q", flag.Arg(0))
+	case *length <= 0:
+		misuse("-for %v is not positive", *length)
+	case *jobs < 1:
+		misuse("-jobs %d is not positive", *jobs)
+	case *load < 0:
+		misuse("-load %d is negative", *load)
+	}
+	if dir := os.Getenv("BUILD_WORKSPACE_DIRECTORY"); dir != "" {
+		os.Chdir(dir) // bazel run starts programs elsewhere
+	}
+	if err := os.MkdirAll(*logs, 0o777); err != nil {
+		fmt.Fprintln(os.Stderr, "soak:", err)
+		os.Exit(1)
+	}
+
+	args := []string{"test", "-json", "-count=1", "-shuffle=on", "-run", *run}
+	if *race {
+		args = append(args, "-race")
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	s := &soak{began: time.Now(), logs: *logs, tests: map[string]*record{}}
+	for range *load {
+		go burn(ctx)
+	}
+	var all sync.WaitGroup
+	for range *jobs {
+		all.Go(func() {
+			for time.Since(s.began) < *length && ctx.Err() == nil {
+				if err := s.once(ctx, append(args, "./integration")); err != nil {
+					fmt.Fprintln(os.Stderr, "soak:", err)
+					stop()
+				}
+			}
+		})
+	}
+	all.Wait()
+	if !s.report() {
+		os.Exit(1)
+	}
+}
+
+// burn works and rests, each for some milliseconds, so that no two runs find the
+// machine alike.
+func burn(ctx context.Context) {
+	for ctx.Err() == nil {
+		for until := time.Now().Add(rand.N(200 * time.Millisecond)); time.Now().Before(until); {
+		}
+		time.Sleep(rand.N(200 * time.Millisecond))
+	}
+}
+
+type soak struct {
+	began time.Time
+	logs  string
+
+	mu    sync.Mutex
+	runs  int
+	tests map[string]*record
+}
+
+// record is what became of a test in all runs.
+type record struct {
+	passed, skipped, failed int
+	slowest                 float64 // seconds
+	log                     string  // of the first failure
+}
+
+// event is a line of go test -json, see go doc test2json.
+type event struct {
+	Action, Test, Output string
+	Elapsed              float64
+}
+
+// once runs the suite once. A run that is interrupted does not count.
+func (s *soak) once(ctx context.Context, args []string) error {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	var ends []event
+	output := map[string]*strings.Builder{}
+	for lines := json.NewDecoder(bufio.NewReader(out)); ; {
+		var e event
+		if err := lines.Decode(&e); err != nil {
+			if err != io.EOF {
+				fmt.Fprintln(os.Stderr, "soak: go test:", err)
+			}
+			break
+		}
+		test, _, _ := strings.Cut(e.Test, "/")
+		switch e.Action {
+		case "output":
+			if output[test] == nil {
+				output[test] = &strings.Builder{}
+			}
+			output[test].WriteString(e.Output)
+		case "pass", "skip", "fail":
+			if test == e.Test {
+				ends = append(ends, e)
+			}
+		}
+	}
+	err = cmd.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	if len(ends) == 0 {
+		return fmt.Errorf("go test: %w\n%s", errors.Join(err, errors.New("no test ran")), &said)
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.runs++
+	red := 0
+	for _, e := range ends {
+		if e.Test == "" && (e.Action != "fail" || red > 0) {
+			continue // the suite as a whole: of interest only if no test tells why
+		}
+		r := s.tests[e.Test]
+		if r == nil {
+			r = &record{}
+			s.tests[e.Test] = r
+		}
+		r.slowest = max(r.slowest, e.Elapsed)
+		switch e.Action {
+		case "pass":
+			r.passed++
+		case "skip":
+			r.skipped++
+		case "fail":
+			red++
+			r.failed++
+			name := filepath.Join(s.logs, fmt.Sprintf("%s.%d.txt", cmp.Or(e.Test, "suite"), s.runs))
+			if text := output[e.Test]; text != nil {
+				os.WriteFile(name, []byte(text.String()), 0o666)
+			}
+			r.log = cmp.Or(r.log, name)
+			fmt.Printf("FAIL %s, see %s\n", cmp.Or(e.Test, "the suite"), name)
+		}
+	}
+	fmt.Printf("%v: run %d, %d tests, %d failed\n", time.Since(s.began).Round(time.Second), s.runs, len(ends)-1, red)
+	return nil
+}
+
+// report prints the sum of it all and tells whether nothing failed.
+func (s *soak) report() bool {
+	passed, skipped, failed := 0, 0, 0
+	var flakes []string
+	for name, r := range s.tests {
+		passed += r.passed
+		skipped += r.skipped
+		if failed += r.failed; r.failed > 0 {
+			flakes = append(flakes, name)
+		}
+	}
+	fmt.Printf("\n%d runs in %v: %d tests passed, %d were skipped, %d failed\n",
+		s.runs, time.Since(s.began).Round(time.Second), passed, skipped, failed)
+	slow := slices.SortedFunc(maps.Keys(s.tests), func(a, b string) int {
+		return cmp.Compare(s.tests[b].slowest, s.tests[a].slowest)
+	})
+	for _, name := range slow[:min(5, len(slow))] {
+		fmt.Printf("slowest: %6.1f s  %s\n", s.tests[name].slowest, name)
+	}
+	slices.Sort(flakes)
+	for _, name := range flakes {
+		r := s.tests[name]
+		fmt.Printf("FAILED %d of %d: %s, see %s\n", r.failed, r.failed+r.passed, cmp.Or(name, "the suite"), r.log)
+	}
+	return failed == 0
+}
+
+func misuse(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "soak: "+format+"\n", args...)
+	flag.Usage()
+	os.Exit(2)
+}
