@@ -25,14 +25,14 @@ const (
 	bazelPrograms = "SOCKETS_BAZEL_PROGRAMS"
 )
 
-var buildFlags []string
+var buildFlags []string // of a suite that is itself built with the race detector
 
 // Main runs the tests of a suite, inside a lab and with every section built:
 //
 //	func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 func Main(m interface{ Run() int }) int {
 	if os.Getenv(programs) == "" && os.Getenv(bazelPrograms) == "" {
-		dir, err := build()
+		dir, err := Build(buildFlags...)
 		if dir != "" {
 			defer os.RemoveAll(dir)
 		}
@@ -83,9 +83,11 @@ func sections(root string) ([]string, error) {
 	return sections, err
 }
 
-// build builds all sections, with one call of the go command a chapter: two
-// mains of one name would overwrite each other.
-func build() (dir string, err error) {
+// Build builds all sections into a new folder, each as CHAPTER/SECTION, with the
+// go command's flags, if any. It needs one call of go build a chapter: two mains
+// of one name would overwrite each other. Even with an error the folder is to be
+// removed.
+func Build(flags ...string) (dir string, err error) {
 	root, err := top()
 	if err != nil {
 		return "", err
@@ -103,7 +105,7 @@ func build() (dir string, err error) {
 		chapters[chapter] = append(chapters[chapter], "./"+section)
 	}
 	for chapter, packages := range chapters {
-		args := append([]string{"build", "-o", filepath.Join(dir, chapter) + string(filepath.Separator)}, buildFlags...)
+		args := append([]string{"build", "-o", filepath.Join(dir, chapter) + string(filepath.Separator)}, flags...)
 		cmd := exec.Command("go", append(args, packages...)...)
 		cmd.Dir = root
 		if out, err := cmd.CombinedOutput(); err != nil {

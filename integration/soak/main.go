@@ -28,6 +28,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"example.com/sockets/integration/harness"
 )
 
 func main() {
@@ -60,21 +62,39 @@ func main() {
 		os.Exit(1)
 	}
 
-	args := []string{"test", "-json", "-count=1", "-shuffle=on", "-run", *run}
+	var flags []string
 	if *race {
-		args = append(args, "-race")
+		flags = append(flags, "-race")
 	}
+	os.Exit(soak(*length, *jobs, *load, *run, flags, *logs))
+}
+
+func soak(length time.Duration, jobs, load int, run string, flags []string, logs string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	s := &soak{began: time.Now(), logs: *logs, tests: map[string]*record{}}
-	for range *load {
+	dir, err := harness.Build(flags...)
+	defer os.RemoveAll(dir)
+	if err == nil {
+		var out []byte
+		args := append([]string{"test", "-c", "-o", filepath.Join(dir, "suite")}, flags...)
+		if out, err = exec.CommandContext(ctx, "go", append(args, "./integration")...).CombinedOutput(); err != nil {
+			err = fmt.Errorf("build the suite: %w\n%s", err, out)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "soak:", err)
+		return 1
+	}
+	s := &tally{began: time.Now(), logs: logs, tests: map[string]*record{}}
+	cmd := []string{"tool", "test2json", filepath.Join(dir, "suite"), "-test.v=test2json", "-test.shuffle=on", "-test.run", run}
+	for range load {
 		go burn(ctx)
 	}
 	var all sync.WaitGroup
-	for range *jobs {
+	for range jobs {
 		all.Go(func() {
-			for time.Since(s.began) < *length && ctx.Err() == nil {
-				if err := s.once(ctx, append(args, "./integration")); err != nil {
+			for time.Since(s.began) < length && ctx.Err() == nil {
+				if err := s.once(ctx, dir, cmd); err != nil {
 					fmt.Fprintln(os.Stderr, "soak:", err)
 					stop()
 				}
@@ -83,8 +103,9 @@ func main() {
 	}
 	all.Wait()
 	if !s.report() {
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 // burn works and rests, each for some milliseconds, so that no two runs find the
@@ -97,7 +118,8 @@ func burn(ctx context.Context) {
 	}
 }
 
-type soak struct {
+// tally is what became of all tests in all runs.
+type tally struct {
 	began time.Time
 	logs  string
 
@@ -113,17 +135,19 @@ type record struct {
 	log                     string  // of the first failure
 }
 
-// event is a line of go test -json, see go doc test2json.
+// event is a line of what test2json prints of a test, see go doc test2json.
 type event struct {
 	Action, Test, Output string
 	Elapsed              float64
 }
 
 // once runs the suite once. A run that is interrupted does not count.
-func (s *soak) once(ctx context.Context, args []string) error {
+func (s *tally) once(ctx context.Context, dir string, args []string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
+	cmd.Dir = "integration"
+	cmd.Env = append(os.Environ(), "SOCKETS_PROGRAMS="+dir)
 	var said strings.Builder
 	cmd.Stderr = &said
 	out, err := cmd.StdoutPipe()
@@ -161,7 +185,7 @@ func (s *soak) once(ctx context.Context, args []string) error {
 		return nil
 	}
 	if len(ends) == 0 {
-		return fmt.Errorf("go test: %w\n%s", errors.Join(err, errors.New("no test ran")), &said)
+		return fmt.Errorf("the suite: %w\n%s", errors.Join(err, errors.New("no test ran")), &said)
 	}
 
 	s.mu.Lock()
@@ -199,7 +223,7 @@ func (s *soak) once(ctx context.Context, args []string) error {
 }
 
 // report prints the sum of it all and tells whether nothing failed.
-func (s *soak) report() bool {
+func (s *tally) report() bool {
 	passed, skipped, failed := 0, 0, 0
 	var flakes []string
 	for name, r := range s.tests {
