@@ -14,17 +14,22 @@ import (
 func machine() []string {
 	var name unix.Utsname
 	unix.Uname(&name)
-	var files unix.Rlimit
-	unix.Getrlimit(unix.RLIMIT_NOFILE, &files)
 	load, _ := os.ReadFile("/proc/loadavg")
 	return []string{
 		fmt.Sprintf("%d × %s, %s of memory", runtime.NumCPU(), field("/proc/cpuinfo", "model name"), memoryOf(field("/proc/meminfo", "MemTotal"))),
 		fmt.Sprintf("Linux %s; load before the run: %s", unix.ByteSliceToString(name.Release[:]), strings.Join(strings.Fields(string(load))[:1], "")),
 		fmt.Sprintf("Go %s, Node %s, socat %s, iperf3 %s", strings.TrimPrefix(runtime.Version(), "go"),
 			version("node", "--version"), version("socat", "-V"), version("iperf3", "--version")),
-		fmt.Sprintf("%d descriptors for a process at most", files.Max),
+		fmt.Sprintf("%d descriptors for a process at most", descriptors()),
 		fmt.Sprintf("%d rounds, %v a measurement", *rounds, *length),
 	}
+}
+
+// descriptors is how many a program may have.
+func descriptors() uint64 {
+	var files unix.Rlimit
+	unix.Getrlimit(unix.RLIMIT_NOFILE, &files)
+	return files.Max
 }
 
 // field returns what follows a name and a colon.
