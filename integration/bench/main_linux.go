@@ -15,10 +15,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 
 	"example.com/sockets/integration/harness"
@@ -104,9 +102,9 @@ func (c contest) run(ctx context.Context) (result, bool) {
 			if r.Rows[i].Absent != "" {
 				continue
 			}
-			s := &stage{}
+			s := &harness.Stage{Command: "bench"}
 			got, err := c.entries[i].measure(s)
-			s.end()
+			s.End()
 			if ctx.Err() != nil {
 				return r, false
 			}
@@ -121,29 +119,6 @@ func (c contest) run(ctx context.Context) (result, bool) {
 	}
 	return r, true
 }
-
-// stage is the testing.TB that the lab wants.
-type stage struct {
-	testing.TB
-	cleanups []func()
-}
-
-func (s *stage) Helper()          {}
-func (s *stage) Name() string     { return "bench" }
-func (s *stage) Cleanup(f func()) { s.cleanups = append(s.cleanups, f) }
-
-func (s *stage) end() {
-	for _, f := range slices.Backward(s.cleanups) {
-		f()
-	}
-}
-
-func (s *stage) Fatalf(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...)
-	os.Exit(1) // the hosts and all on them end with the process
-}
-
-func (s *stage) Skipf(format string, args ...any) { s.Fatalf(format, args...) }
 
 func misuse(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...)

@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 
 	"example.com/sockets/integration/harness"
@@ -55,19 +54,19 @@ multicast, is set accordingly unless you give it.
 type play struct{}
 
 func (play) Run() int {
-	s := &stage{}
-	defer s.end()
+	s := &harness.Stage{Command: "show"}
+	defer s.End()
 	var actors []*actor
 	for i, arg := range flag.Args() {
 		words := strings.Fields(arg)
 		if len(words) == 0 {
-			s.misuse("an empty argument")
+			misuse("an empty argument")
 		}
 		section := strings.Replace(words[0], ":", "/", 1)
 		program, ok := harness.Built()[section]
 		if !ok {
 			known := slices.Sorted(maps.Keys(harness.Built()))
-			s.misuse("there is no section %s; there are %s", words[0],
+			misuse("there is no section %s; there are %s", words[0],
 				strings.ReplaceAll(strings.Join(known, ", "), "/", ":"))
 		}
 		a := &actor{name: path.Base(section), out: os.Stdout, spoke: make(chan struct{})}
@@ -173,34 +172,7 @@ func (a *actor) Write(data []byte) (int, error) {
 	}
 }
 
-// stage is the testing.TB that the lab and the wire want.
-type stage struct {
-	testing.TB
-	cleanups []func()
-}
-
-func (s *stage) Helper()          {}
-func (s *stage) Name() string     { return "show" }
-func (s *stage) Cleanup(f func()) { s.cleanups = append(s.cleanups, f) }
-
-func (s *stage) end() {
-	for _, f := range slices.Backward(s.cleanups) {
-		f()
-	}
-}
-
-func (s *stage) Errorf(format string, args ...any) {
+func misuse(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "show: "+format+"\n", args...)
-}
-
-func (s *stage) Fatalf(format string, args ...any) {
-	s.Errorf(format, args...)
-	os.Exit(1) // the hosts and all on them end with the process
-}
-
-func (s *stage) Skipf(format string, args ...any) { s.Fatalf(format, args...) }
-
-func (s *stage) misuse(format string, args ...any) {
-	s.Errorf(format, args...)
 	os.Exit(2)
 }
