@@ -71,7 +71,7 @@ func noteStart(t testing.TB, name, section string) {
 func Run(t testing.TB, on *lab.Host, section string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	p := Start(t, on, section, args...)
-	code = p.wait()
+	code = p.Wait()
 	return strings.Join(p.Lines(), ""), p.complaints(), code
 }
 
@@ -283,7 +283,9 @@ func (p *Program) Signal(sig os.Signal) {
 	}
 }
 
-func (p *Program) wait() int {
+// Wait waits for the program's end and returns its exit code, or -1 if a signal
+// ended it.
+func (p *Program) Wait() int {
 	p.t.Helper()
 	select {
 	case <-p.exited:
@@ -303,7 +305,7 @@ func (p *Program) Exit(code int) {
 // ExitSaying is Exit for a program of whose stderr all must match the pattern.
 func (p *Program) ExitSaying(code int, pattern string) {
 	p.t.Helper()
-	got, stderr := p.wait(), p.complaints()
+	got, stderr := p.Wait(), p.complaints()
 	if got != code || !regexp.MustCompile("^(?:"+pattern+")$").MatchString(stderr) {
 		p.t.Fatalf("%s: %v, stderr %q; want exit status %d, stderr %q", p.Section, p.cmd.ProcessState, stderr, code, pattern)
 	}

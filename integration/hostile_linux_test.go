@@ -1,0 +1,393 @@
+package integration
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
+	"gotest.tools/v3/assert"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
+)
+
+// Peers that are hostile, or only unlucky. What each does to its own connection
+// is its own loss: the others are served, and when it has gone the server is as
+// it was before. (For a lack of descriptors see testTCPServerExhausted.)
+
+// every server that serves its clients; listen and address accept nobody.
+var everyServer = []connServer{
+	{section: "server", served: "closed after 5 bytes", echoes: true},
+	{section: "connections", served: `closed, \d+ open`},
+	{section: "close", echoes: true},
+	{section: "half_open", served: "closed", echoes: true},
+	{section: "socket_address"},
+	readServer, closeEventServer, pipeServer, unpipeServer, pauseResumeServer, timeoutServer,
+}
+
+// illTreatments are what a client may do. Those that return with the connection
+// still open end it with the returned function.
+var illTreatments = map[string]func(t *testing.T, conn *net.TCPConn) (leave func()){
+	"vanishes": func(t *testing.T, conn *net.TCPConn) func() {
+		conn.Close()
+		return nil
+	},
+	"resets at once": func(t *testing.T, conn *net.TCPConn) func() {
+		reset(t, conn)
+		return nil
+	},
+	"resets in mid-send": func(t *testing.T, conn *net.TCPConn) func() {
+		send(conn, 300_000)
+		reset(t, conn)
+		return nil
+	},
+	"resets after its FIN": func(t *testing.T, conn *net.TCPConn) func() {
+		write(t, conn, []byte("hello"))
+		assert.NilError(t, conn.CloseWrite())
+		reset(t, conn)
+		return nil
+	},
+	"closes with much unread": func(t *testing.T, conn *net.TCPConn) func() {
+		send(conn, 300_000) // and the kernel resets for it (RFC 2525, 2.17)
+		conn.Close()
+		return nil
+	},
+	"sends a byte at a time": func(t *testing.T, conn *net.TCPConn) func() {
+		for range 50 {
+			write(t, conn, []byte("x"))
+		}
+		return func() { finish(t, conn) }
+	},
+	"never reads": func(t *testing.T, conn *net.TCPConn) func() {
+		send(conn, 1_000_000)
+		return func() { conn.Close() }
+	},
+	"never closes its half": func(t *testing.T, conn *net.TCPConn) func() {
+		return func() { conn.Close() }
+	},
+	"never closes the other half": func(t *testing.T, conn *net.TCPConn) func() {
+		assert.NilError(t, conn.CloseWrite())
+		return func() { conn.Close() }
+	},
+}
+
+// send sends n bytes, or what goes without the server's having to wait for us to
+// read: it may be an echo.
+func send(conn *net.TCPConn, n int) {
+	conn.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
+	conn.Write(noise(n))
+	conn.SetWriteDeadline(time.Now().Add(30 * time.Second))
+}
+
+func TestHostilePeers(t *testing.T) {
+	t.Parallel()
+	for _, s := range everyServer {
+		t.Run(s.section, func(t *testing.T) {
+			t.Parallel()
+			h := lab.NewHost(t, "h")
+			p := s.start(t, h, "-addr", "127.0.0.1:0")
+			addr := p.Ready()
+			s.serves(t, p, dialTCP(t, h, addr)) // what it opens only once, it has
+			before := socketsAmong(descriptors(t, p))
+
+			const each, waves = 4, 3
+			var resident [waves]int
+			for wave := range waves {
+				p.Signal(syscall.SIGSTOP) // so that some are gone before it accepts them
+				var leaves []func()
+				for range each {
+					for _, treat := range []string{"vanishes", "resets at once", "resets after its FIN"} {
+						illTreatments[treat](t, dialTCP(t, h, addr))
+					}
+				}
+				p.Signal(syscall.SIGCONT)
+				for range each {
+					for _, treat := range slices.Sorted(maps.Keys(illTreatments)) {
+						if leave := illTreatments[treat](t, dialTCP(t, h, addr)); leave != nil {
+							leaves = append(leaves, leave)
+						}
+					}
+				}
+				s.serves(t, p, dialTCP(t, h, addr)) // with all of them there
+				for _, leave := range leaves {
+					leave()
+				}
+				awaitKernel(t, "sockets stay open", func() bool { return socketsAmong(descriptors(t, p)) == before })
+				s.serves(t, p, dialTCP(t, h, addr)) // and with all of them gone
+				// Go keeps the pipes of splice(2) for connections to come, until it
+				// next collects garbage: no more than there were connections at once.
+				most := 16 + 2*each*len(illTreatments)
+				assert.Assert(t, len(descriptors(t, p)) <= most, "%v", descriptors(t, p))
+				resident[wave] = residentKiB(t, p)
+			}
+			// 48 clients a wave: a buffer or a stack kept for each would show.
+			grown := resident[waves-1] - resident[0]
+			t.Logf("%s: %d sockets, %d KiB after the first wave, %+d KiB after %d", s.section, before, resident[0], grown, waves)
+			assert.Assert(t, grown < 16<<10, "%d KiB more than after the first wave: %v", grown, resident)
+
+			p.Signal(syscall.SIGTERM)
+			p.Await("closed")
+			p.ExitSaying(0, fmt.Sprintf(`(%s: .*: (connection reset by peer|broken pipe)\n)*`, s.section))
+		})
+	}
+}
+
+func socketsAmong(descriptors []string) (n int) {
+	for _, target := range descriptors {
+		if strings.HasPrefix(target, "socket:") {
+			n++
+		}
+	}
+	return n
+}
+
+// residentKiB is the memory that a program holds, VmRSS in proc_pid_status(5).
+func residentKiB(t *testing.T, p *harness.Program) (n int) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
+	assert.NilError(t, err)
+	_, after, _ := strings.Cut(string(status), "VmRSS:")
+	_, err = fmt.Sscan(after, &n)
+	assert.NilError(t, err)
+	return n
+}
+
+// Half-open clients by the hundred, and they still get what is theirs: 300 say
+// hello and FIN before any of them reads.
+func TestHostileHalfOpenClients(t *testing.T) {
+	t.Parallel()
+	for _, s := range everyServer {
+		if !s.echoes {
+			continue
+		}
+		t.Run(s.section, func(t *testing.T) {
+			t.Parallel()
+			h := lab.NewHost(t, "h")
+			p := s.start(t, h, "-addr", "127.0.0.1:0")
+			addr := p.Ready()
+			var conns []*net.TCPConn
+			for range 300 {
+				conn := dialTCP(t, h, addr)
+				tell(t, conn, "hello")
+				assert.NilError(t, conn.CloseWrite())
+				conns = append(conns, conn)
+			}
+			for _, conn := range conns {
+				got, err := io.ReadAll(conn)
+				assert.NilError(t, err)
+				assert.Equal(t, string(got), "hello")
+			}
+			p.Stop()
+		})
+	}
+}
+
+// Rubbish to every port of every program that hears datagrams: all sizes, and
+// senders that do not exist or may not. It still hears the next one.
+func TestHostileDatagrams(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	for _, c := range []struct {
+		section string
+		args    []string
+		to      string
+		prints  bool // each datagram
+		replies bool
+	}{
+		{"udp_server/server", []string{"-addr", here}, here, true, true},
+		{"udp_server/bind", []string{"-addr", here}, here, false, false},
+		{"udp_server/address", []string{"-addr", here}, here, false, false},
+		{"broadcast/client", []string{"-addr", "0.0.0.0:8080"}, "10.0.0.255:8080", true, false},
+		{"multicast/client", []string{"-interface", "eth0"}, notesGroup, true, false},
+		{"multicast/membership", []string{"-interface", "eth0", "-leave-after", "1h"}, notesGroup, true, false},
+	} {
+		t.Run(c.section, func(t *testing.T) {
+			t.Parallel()
+			client, server := lab.NewHost(t, "client"), lab.NewHost(t, "server")
+			lab.Link(t, server, "10.0.0.1/24", client, "10.0.0.2/24")
+			p := harness.Start(t, server, c.section, c.args...)
+			p.Line("listening on .*")
+			if strings.HasPrefix(c.section, "multicast/") {
+				p.Line("joined .*")
+			}
+			before := len(descriptors(t, p))
+			to, err := net.ResolveUDPAddr("udp4", c.to)
+			assert.NilError(t, err)
+
+			raw := rawIPv4(t, client)
+			for _, from := range []struct {
+				ip    string
+				port  int
+				heard bool
+			}{
+				{"10.0.0.77", 1234, true},  // there is no such host, and no reply reaches it
+				{"10.0.0.2", 0, true},      // no port to reply to (RFC 768)
+				{"10.0.0.255", 1234, true}, // everybody on the link; Linux looks closer only with rp_filter (ip-sysctl)
+				{"127.0.0.1", 1234, false},
+				{"10.0.0.1", 1234, false}, // the server itself, it says
+				{"255.255.255.255", 1234, false},
+				{"224.0.0.1", 1234, false},
+			} {
+				spoof(t, raw, net.ParseIP(from.ip), from.port, to, "spoofed")
+				if c.prints && from.heard {
+					p.Line(fmt.Sprintf(`%s:%d\b.*"spoofed"`, from.ip, from.port))
+				}
+			}
+
+			conn := listenUDP(t, client, "udp4", "10.0.0.2:0")
+			allowBroadcast(t, conn)
+			sizes := []int{0, 1, 63, 64, 65, 1471, 1472, 1473, 65506, 65507}
+			for n := 2; n < 65507; n = n*3 + 1 {
+				sizes = append(sizes, n)
+			}
+			for _, n := range sizes {
+				data := noise(n)
+				_, err := conn.WriteToUDP(data, to)
+				if n > 1472 && errors.Is(err, syscall.EMSGSIZE) {
+					continue // broadcasts are not cut to pieces (ip(7))
+				}
+				assert.NilError(t, err)
+				if !c.prints {
+					continue
+				}
+				shown := fmt.Sprintf("%q", data[:min(n, 64)])
+				if n > 64 {
+					shown += "…"
+				}
+				if line := p.Line(`(.*)`)[0]; !strings.HasSuffix(line, shown) || !strings.HasPrefix(line, addrOf(conn).String()) {
+					t.Fatalf("%d bytes from %v: %s printed %q, want %s at its end", n, addrOf(conn), c.section, line, shown)
+				}
+			}
+			assert.Equal(t, len(descriptors(t, p)), before)
+			p.Signal(syscall.SIGTERM)
+			p.Await("closed")
+			complaint := ""
+			if c.replies { // to port 0
+				complaint = `server: write udp .*->10\.0\.0\.2:0: .*invalid argument\n`
+			}
+			p.ExitSaying(0, complaint)
+		})
+	}
+}
+
+// rawIPv4 opens a socket on a host for datagrams whose IP header is ours.
+func rawIPv4(t *testing.T, on *lab.Host) *ipv4.RawConn {
+	t.Helper()
+	var pc net.PacketConn
+	var err error
+	on.Do(func() { pc, err = net.ListenPacket("ip4:udp", "10.0.0.2") })
+	assert.NilError(t, err)
+	allowBroadcast(t, ours(t, pc.(*net.IPConn)))
+	raw, err := ipv4.NewRawConn(pc)
+	assert.NilError(t, err)
+	return raw
+}
+
+func allowBroadcast(t *testing.T, conn syscall.Conn) {
+	t.Helper()
+	rc, err := conn.SyscallConn()
+	assert.NilError(t, err)
+	var opt error
+	assert.NilError(t, rc.Control(func(fd uintptr) {
+		opt = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
+	}))
+	assert.NilError(t, opt)
+}
+
+// spoof sends a datagram in the name of another. Its checksum is left out (RFC 768).
+func spoof(t *testing.T, raw *ipv4.RawConn, from net.IP, port int, to *net.UDPAddr, data string) {
+	t.Helper()
+	n := 8 + len(data)
+	payload := append([]byte{byte(port >> 8), byte(port), byte(to.Port >> 8), byte(to.Port), byte(n >> 8), byte(n), 0, 0}, data...)
+	header := &ipv4.Header{Version: 4, Len: 20, TotalLen: 20 + n, TTL: 64, Protocol: unix.IPPROTO_UDP, Src: from, Dst: to.IP}
+	assert.NilError(t, raw.WriteTo(header, payload, nil))
+}
+
+// A signal may come at any moment: before a program has said that it is ready,
+// twice at once, and in the middle of a transfer. It ends, in good order or by
+// the signal, and leaves no word of trouble.
+func TestHostileSignals(t *testing.T) {
+	t.Parallel()
+	for _, section := range slices.Sorted(maps.Keys(harness.Built())) {
+		t.Run(section, func(t *testing.T) {
+			t.Parallel()
+			h := lab.NewHost(t, "h")
+			switch chapter, _, _ := strings.Cut(section, "/"); chapter {
+			case "tcp_client": // whose peer says nothing
+				listenTCP(t, h, "127.0.0.1:8080")
+			case "udp_client":
+				listenUDP(t, h, "udp4", "127.0.0.1:8080")
+			}
+			var args []string
+			if strings.HasSuffix(section, "pipe") {
+				args = []string{"-to", t.TempDir() + "/message.txt"}
+			}
+			if section == "multicast/scopes" {
+				args = []string{"224.0.0.1"}
+			}
+			for n := range 6 {
+				cmd := exec.Command(harness.Binary(t, section), args...)
+				p := harness.Command(t, h, cmd)
+				if n >= 4 {
+					p.Await(".*") // it is ready
+				}
+				for range n%2 + 1 {
+					err := cmd.Process.Signal([]os.Signal{syscall.SIGTERM, syscall.SIGINT}[n/2%2])
+					assert.Assert(t, err == nil || errors.Is(err, os.ErrProcessDone), "%v", err)
+				}
+				code := p.Wait()
+				assert.Assert(t, code == 0 || code == -1, "%v", cmd.ProcessState)
+				p.Complaint("")
+			}
+		})
+	}
+}
+
+// In the middle of a transfer a signal cuts connections off: what had come back
+// until then is the beginning of what was sent.
+func TestHostileSignalInMidTransfer(t *testing.T) {
+	t.Parallel()
+	for _, s := range everyServer {
+		if s.section == "close" { // it waits for its clients, see TestTCPServerClose…
+			continue
+		}
+		t.Run(s.section, func(t *testing.T) {
+			t.Parallel()
+			h := lab.NewHost(t, "h")
+			p := s.start(t, h, "-addr", "127.0.0.1:0")
+			conn := dialTCP(t, h, p.Ready())
+			data := noise(16 << 20)
+			go conn.Write(data) // fails at the end
+			head := make([]byte, 1<<20)
+			if s.echoes && s.section != "half_open" {
+				_, err := io.ReadFull(conn, head)
+				assert.NilError(t, err)
+				assert.Assert(t, bytes.Equal(head, data[:len(head)]))
+			} else {
+				awaitKernel(t, "nothing is under way", func() bool {
+					unread, sending := queues(t, h, clientAddr(conn))
+					return unread > 0 || sending > 0
+				})
+			}
+			p.Signal(syscall.SIGTERM)
+			rest, _ := io.ReadAll(conn) // until FIN or RST
+			if s.echoes && s.section != "half_open" {
+				assert.Assert(t, bytes.HasPrefix(data[len(head):], rest))
+			}
+			p.Await("closed")
+			p.Exit(0)
+		})
+	}
+}
