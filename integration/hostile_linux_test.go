@@ -128,8 +128,9 @@ func TestHostilePeers(t *testing.T) {
 				s.serves(t, p, dialTCP(t, h, addr)) // and with all of them gone
 				// Go keeps the pipes of splice(2) for connections to come, until it
 				// next collects garbage: no more than there were connections at once.
+				// (With the race detector a sync.Pool forgets some on purpose.)
 				most := 16 + 2*each*len(illTreatments)
-				assert.Assert(t, len(descriptors(t, p)) <= most, "%v", descriptors(t, p))
+				assert.Assert(t, harness.Race() || len(descriptors(t, p)) <= most, "%v", descriptors(t, p))
 				resident[wave] = residentKiB(t, p)
 			}
 			// 48 clients a wave: a buffer or a stack kept for each would show.
@@ -369,25 +370,28 @@ func TestHostileSignalInMidTransfer(t *testing.T) {
 			p := s.start(t, h, "-addr", "127.0.0.1:0")
 			conn := dialTCP(t, h, p.Ready())
 			data := noise(16 << 20)
-			go conn.Write(data) // fails at the end
+			moving := make(chan struct{})
+			go func() {
+				conn.Write(data[:1<<20])
+				close(moving)
+				conn.Write(data[1<<20:]) // fails somewhere
+			}()
 			head := make([]byte, 1<<20)
 			if s.echoes && s.section != "half_open" {
 				_, err := io.ReadFull(conn, head)
 				assert.NilError(t, err)
 				assert.Assert(t, bytes.Equal(head, data[:len(head)]))
 			} else {
-				awaitKernel(t, "nothing is under way", func() bool {
-					unread, sending := queues(t, h, clientAddr(conn))
-					return unread > 0 || sending > 0
-				})
+				<-moving
 			}
 			p.Signal(syscall.SIGTERM)
 			rest, _ := io.ReadAll(conn) // until FIN or RST
 			if s.echoes && s.section != "half_open" {
 				assert.Assert(t, bytes.HasPrefix(data[len(head):], rest))
 			}
-			p.Await("closed")
-			p.Exit(0)
+			p.Await("closed") // others may still say something
+			assert.Equal(t, p.Wait(), 0)
+			p.Complaint("")
 		})
 	}
 }

@@ -27,6 +27,9 @@ const (
 
 var buildFlags []string // of a suite that is itself built with the race detector
 
+// Race tells whether the programs are built with the race detector.
+func Race() bool { return slices.Contains(buildFlags, "-race") }
+
 // Main runs the tests of a suite, inside a lab and with every section built:
 //
 //	func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }

@@ -310,7 +310,7 @@ func (p *Program) ExitSaying(code int, pattern string) {
 		p.t.Fatalf("%s: %v, stderr %q; want exit status %d, stderr %q", p.Section, p.cmd.ProcessState, stderr, code, pattern)
 	}
 	if p.next < len(p.lines) {
-		p.t.Fatalf("%s also printed %q", p.Section, p.lines[p.next:])
+		p.t.Fatalf("%s also printed %s", p.Section, cut(fmt.Sprintf("%q", p.lines[p.next:])))
 	}
 }
 
