@@ -731,3 +731,17 @@ func TestMulticastMembershipLimit(t *testing.T) {
 	err := p.JoinGroup(lo, &net.UDPAddr{IP: net.IPv4(239, 1, 1, 20)})
 	assert.Assert(t, errors.Is(err, unix.ENOBUFS), "%v", err)
 }
+
+// A program that cannot join says so and ends: it would wait for nothing.
+func TestMulticastJoinRefused(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	var err error
+	h.Do(func() { err = os.WriteFile("/proc/sys/net/ipv4/igmp_max_memberships", []byte("0"), 0) })
+	assert.NilError(t, err)
+	group := strings.TrimSuffix(notesGroup, ":8080")
+	for _, section := range []string{"client", "loopback", "membership"} {
+		testFailure(t, h, section+": join "+group+" on lo: setsockopt: no buffer space available", "multicast/"+section)
+	}
+}
