@@ -86,7 +86,7 @@ func soak(length time.Duration, jobs, load int, run string, flags []string, logs
 		return 1
 	}
 	s := &tally{began: time.Now(), logs: logs, tests: map[string]*record{}}
-	cmd := []string{"tool", "test2json", filepath.Join(dir, "suite"), "-test.v=test2json", "-test.shuffle=on", "-test.run", run}
+	cmd := []string{"tool", "test2json", "-t", filepath.Join(dir, "suite"), "-test.v=test2json", "-test.shuffle=on", "-test.run", run}
 	for range load {
 		go burn(ctx)
 	}
