@@ -479,14 +479,32 @@ func idle(n int) load {
 		if err != nil {
 			return none, err
 		}
-		before := all[0].memory()
+		before := all[0].settled()
 		_, closeAll, err := all[0].connect("tcp", n)
 		defer func() { closeAll() }()
 		if err != nil {
 			return none, err
 		}
-		return score{Value: float64(all[0].memory()-before) / float64(n)}, nil
+		return score{Value: float64(all[0].settled()-before) / float64(n)}, nil
 	}
+}
+
+// settled returns the memory once it hardly changes any more: the kernel takes a
+// while to free what the one before has left.
+func (s *process) settled() int {
+	const step = 100 * time.Millisecond
+	last, calm := s.memory(), 0
+	for range 50 {
+		time.Sleep(step)
+		now := s.memory()
+		if calm++; now-last > 64 || last-now > 64 {
+			calm = 0
+		}
+		if last = now; calm == 5 {
+			break
+		}
+	}
+	return last
 }
 
 // memory returns the KiB of a process and its children, what they share counted
