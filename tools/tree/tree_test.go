@@ -90,15 +90,53 @@ func TestBuildifier(t *testing.T) {
 	tool(t, "buildifier", args...)
 }
 
+// rulesGoMod is the go.mod of rules_go, which both of Bazel's modes build with.
+func rulesGoMod(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv("TREE_RULES_GO_MOD"); path != "" {
+		return filepath.Join(os.Getenv("TEST_SRCDIR"), path)
+	}
+	path, err := exec.Command("go", "list", "-m", "-f", "{{.GoMod}}", "github.com/bazelbuild/rules_go").Output()
+	assert.NilError(t, err)
+	return strings.TrimSpace(string(path))
+}
+
+// repository matches a go_repository and its version; module is an expression.
+func repository(module string) string {
+	return `importpath = "` + module + `",\n *sum = "[^"]+",\n *version = "([^"]+)"`
+}
+
+type requirement struct {
+	version  string
+	indirect bool
+}
+
+func requirements(mod string) map[string]requirement {
+	all := map[string]requirement{}
+	for _, m := range regexp.MustCompile(`(?m)^\s*(?:require )?(\S+\.\S+) (v\S+)(.*)$`).FindAllStringSubmatch(mod, -1) {
+		all[m[1]] = requirement{m[2], strings.Contains(m[3], "// indirect")}
+	}
+	return all
+}
+
 // What is pinned in more than one place is the same in all of them.
 func TestVersions(t *testing.T) {
-	find := func(name, pattern string) string {
+	read := func(name string) string {
 		t.Helper()
 		data, err := os.ReadFile(filepath.Join(top(t), name))
 		assert.NilError(t, err)
-		m := regexp.MustCompile(pattern).FindSubmatch(data)
-		assert.Assert(t, m != nil, "%s has nothing like %s", name, pattern)
-		return string(m[1])
+		return string(data)
+	}
+	find := func(name, pattern string) string {
+		t.Helper()
+		found := regexp.MustCompile(pattern).FindAllStringSubmatch(read(name), -1)
+		assert.Assert(t, found != nil, "%s has nothing like %s", name, pattern)
+		for _, m := range found[1:] {
+			if m[1] != found[0][1] {
+				t.Errorf("%s has both %s and %s for %s", name, found[0][1], m[1], pattern)
+			}
+		}
+		return found[0][1]
 	}
 	for _, pin := range []struct {
 		what  string
@@ -106,12 +144,12 @@ func TestVersions(t *testing.T) {
 	}{
 		{"rules_go", [][2]string{
 			{"MODULE.bazel", `name = "rules_go", version = "([^"]+)"`},
-			{"WORKSPACE", `rules_go-v([0-9.]+)\.zip"`},
+			{"WORKSPACE", `rules_go(?:/releases/download/|-)v([0-9.]*[0-9])`},
 			{"tools/go.mod", `bazelbuild/rules_go v(\S+)`},
 		}},
 		{"gazelle", [][2]string{
 			{"MODULE.bazel", `name = "gazelle", version = "([^"]+)"`},
-			{"WORKSPACE", `bazel-gazelle-v([0-9.]+)\.tar`},
+			{"WORKSPACE", `bazel-gazelle(?:/releases/download/|-)v([0-9.]*[0-9])`},
 			{"tools/go.mod", `bazelbuild/bazel-gazelle v(\S+)`},
 		}},
 		{"the Go SDK", [][2]string{
@@ -122,10 +160,19 @@ func TestVersions(t *testing.T) {
 			{"go.mod", `(?m)^go (\S+)`},
 			{"tools/go.mod", `(?m)^go (\S+)`},
 		}},
+		{"Go's release", [][2]string{
+			{"go.mod", `(?m)^go (\d+\.\d+)`},
+			{"MODULE.bazel", `download\(version = "(\d+\.\d+)`},
+			{"README.md", `\bGo (\d+\.\d+)`},
+			{"README.zh-CN.md", `\bGo (\d+\.\d+)`},
+		}},
 		{"buildtools", [][2]string{
 			{"MODULE.bazel", `path = "github.com/bazelbuild/buildtools",\n *sum = "[^"]+",\n *version = "([^"]+)"`},
-			{"WORKSPACE", `importpath = "github.com/bazelbuild/buildtools",\n *sum = "[^"]+",\n *version = "([^"]+)"`},
 			{"tools/go.mod", `bazelbuild/buildtools (\S+)`},
+		}},
+		{"what CI requires", [][2]string{
+			{".ci/run", `SOCKETS_REQUIRE=(\S+)`},
+			{".github/workflows/ci.yml", `require: (\S+)`},
 		}},
 	} {
 		for _, other := range pin.where[1:] {
@@ -137,13 +184,31 @@ func TestVersions(t *testing.T) {
 		}
 	}
 
-	// go_deps.bzl has every requirement of go.mod, with its version.
-	mod, err := os.ReadFile(filepath.Join(top(t), "go.mod"))
+	// go_deps.bzl has every requirement of go.mod, with its version, and tools
+	// what it shares with the programs.
+	main, tools := requirements(read("go.mod")), requirements(read("tools/go.mod"))
+	for module, want := range main {
+		if got := find("go_deps.bzl", repository(regexp.QuoteMeta(module))); got != want.version {
+			t.Errorf("%s is %s in go.mod and %s in go_deps.bzl: see CONTRIBUTING.md", module, want.version, got)
+		}
+		if got, shared := tools[module]; shared && !got.indirect && got.version != want.version {
+			t.Errorf("%s is %s in go.mod and %s in tools/go.mod", module, want.version, got.version)
+		}
+	}
+
+	// WORKSPACE repeats what bzlmod takes from rules_go itself, and tools' own.
+	data, err := os.ReadFile(rulesGoMod(t))
 	assert.NilError(t, err)
-	for _, m := range regexp.MustCompile(`(?m)^\s*(?:require )?(\S+\.\S+) (v\S+)`).FindAllStringSubmatch(string(mod), -1) {
-		got := find("go_deps.bzl", `importpath = "`+regexp.QuoteMeta(m[1])+`",\n *sum = "[^"]+",\n *version = "([^"]+)"`)
-		if got != m[2] {
-			t.Errorf("%s is %s in go.mod and %s in go_deps.bzl: see CONTRIBUTING.md", m[1], m[2], got)
+	rules := requirements(string(data))
+	repeated := regexp.MustCompile(repository(`([^"]+)`)).FindAllStringSubmatch(read("WORKSPACE"), -1)
+	assert.Equal(t, len(repeated), strings.Count(read("WORKSPACE"), "\ngo_repository("))
+	for _, m := range repeated {
+		want, where := rules[m[1]], "rules_go's go.mod"
+		if want.version == "" {
+			want, where = tools[m[1]], "tools/go.mod"
+		}
+		if m[2] != want.version {
+			t.Errorf("%s is %s in WORKSPACE and %q in %s", m[1], m[2], want.version, where)
 		}
 	}
 }
