@@ -174,8 +174,8 @@ func TestMulticastMembershipInTheKernel(t *testing.T) {
 func TestMulticastMembershipCommandLine(t *testing.T) {
 	t.Parallel()
 	testCommandLine(t, "multicast/membership", "group interface leave-after",
-		misuse{[]string{"-group", "192.0.2.1:8080"}, "membership: -group 192.0.2.1:8080 is not an IPv4 multicast address and a port"},
-		misuse{[]string{"-group", "[ff02::1]:8080"}, "membership: -group [ff02::1]:8080 is not an IPv4 multicast address and a port"},
+		misuse{[]string{"-group", "192.0.2.1:8080"}, `membership: -group "192.0.2.1:8080" is not an IPv4 multicast address and a port`},
+		misuse{[]string{"-group", "[ff02::1]:8080"}, `membership: -group "[ff02::1]:8080" is not an IPv4 multicast address and a port`},
 		misuse{[]string{"-group", "nonsense"}, `invalid value "nonsense" for flag -group: not an ip:port`},
 		misuse{[]string{"-leave-after", "0"}, "membership: -leave-after 0s is not positive"},
 		misuse{[]string{"-leave-after", "-1s"}, "membership: -leave-after -1s is not positive"},
@@ -186,7 +186,7 @@ func TestMulticastMembershipCommandLine(t *testing.T) {
 func TestMulticastMembershipFailures(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
-	testFailure(t, h, "membership: interface nope0: no such network interface", "multicast/membership", "-interface", "nope0")
+	testFailure(t, h, `membership: interface "nope0": no such network interface`, "multicast/membership", "-interface", "nope0")
 	listenUDP(t, h, "udp4", "0.0.0.0:8080")
 	testFailure(t, h, "membership: listen udp4 230.185.192.108:8080: bind: address already in use", "multicast/membership")
 }
@@ -268,8 +268,8 @@ func TestMulticastTTLCommandLine(t *testing.T) {
 	testCommandLine(t, "multicast/ttl", "group interface ttl",
 		list("256", "256"), list("-1", "-1"), list("far", "far"), list("", ""), list("1,", ""), list("1,,2", ""),
 		list("0,1,2,300", "300"), list("1;2", "1;2"), list("1.5", "1.5"), list("0x10", "0x10"),
-		misuse{[]string{"-group", "192.0.2.1:8080"}, "ttl: -group 192.0.2.1:8080 is not an IPv4 multicast address and a port"},
-		misuse{[]string{"-group", "230.185.192.108:0"}, "ttl: -group 230.185.192.108:0 is not an IPv4 multicast address and a port"},
+		misuse{[]string{"-group", "192.0.2.1:8080"}, `ttl: -group "192.0.2.1:8080" is not an IPv4 multicast address and a port`},
+		misuse{[]string{"-group", "230.185.192.108:0"}, `ttl: -group "230.185.192.108:0" is not an IPv4 multicast address and a port`},
 		misuse{[]string{"-group", "nonsense"}, `invalid value "nonsense" for flag -group: not an ip:port`},
 	)
 }
@@ -277,7 +277,7 @@ func TestMulticastTTLCommandLine(t *testing.T) {
 func TestMulticastTTLFailures(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
-	testFailure(t, h, "ttl: interface nope0: no such network interface", "multicast/ttl", "-interface", "nope0")
+	testFailure(t, h, `ttl: interface "nope0": no such network interface`, "multicast/ttl", "-interface", "nope0")
 }
 
 // On lo both datagrams come back, and the program says why; on a link the one
@@ -383,8 +383,8 @@ func TestMulticastLoopbackSideBySide(t *testing.T) {
 func TestMulticastLoopbackCommandLine(t *testing.T) {
 	t.Parallel()
 	testCommandLine(t, "multicast/loopback", "group interface wait",
-		misuse{[]string{"-group", "192.0.2.1:8080"}, "loopback: -group 192.0.2.1:8080 is not an IPv4 multicast address and a port"},
-		misuse{[]string{"-group", "230.185.192.108:0"}, "loopback: -group 230.185.192.108:0 is not an IPv4 multicast address and a port"},
+		misuse{[]string{"-group", "192.0.2.1:8080"}, `loopback: -group "192.0.2.1:8080" is not an IPv4 multicast address and a port`},
+		misuse{[]string{"-group", "230.185.192.108:0"}, `loopback: -group "230.185.192.108:0" is not an IPv4 multicast address and a port`},
 		misuse{[]string{"-group", "nonsense"}, `invalid value "nonsense" for flag -group: not an ip:port`},
 		misuse{[]string{"-wait", "0"}, "loopback: -wait 0s is not positive"},
 		misuse{[]string{"-wait", "-1s"}, "loopback: -wait -1s is not positive"},
@@ -395,7 +395,7 @@ func TestMulticastLoopbackCommandLine(t *testing.T) {
 func TestMulticastLoopbackFailures(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
-	testFailure(t, h, "loopback: interface nope0: no such network interface", "multicast/loopback", "-interface", "nope0")
+	testFailure(t, h, `loopback: interface "nope0": no such network interface`, "multicast/loopback", "-interface", "nope0")
 	listenUDP(t, h, "udp4", "0.0.0.0:8080")
 	testFailure(t, h, "loopback: listen udp4 230.185.192.108:8080: bind: address already in use", "multicast/loopback")
 }

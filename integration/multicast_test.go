@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -344,7 +345,7 @@ func TestMulticastStop(t *testing.T) {
 func TestMulticastServerCommandLine(t *testing.T) {
 	t.Parallel()
 	notAGroup := func(addr string) misuse {
-		return misuse{[]string{"-group", addr}, "server: -group " + addr + " is not an IPv4 multicast address and a port"}
+		return misuse{[]string{"-group", addr}, "server: -group " + strconv.Quote(addr) + " is not an IPv4 multicast address and a port"}
 	}
 	testCommandLine(t, "multicast/server", "group interface ttl loopback interval count",
 		notAGroup("192.0.2.1:8080"), notAGroup("223.255.255.255:1"), notAGroup("240.0.0.0:1"),
@@ -362,8 +363,8 @@ func TestMulticastServerCommandLine(t *testing.T) {
 func TestMulticastClientCommandLine(t *testing.T) {
 	t.Parallel()
 	testCommandLine(t, "multicast/client", "group interface",
-		misuse{[]string{"-group", "192.0.2.1:8080"}, "client: -group 192.0.2.1:8080 is not an IPv4 multicast address and a port"},
-		misuse{[]string{"-group", "[ff02::1]:8080"}, "client: -group [ff02::1]:8080 is not an IPv4 multicast address and a port"},
+		misuse{[]string{"-group", "192.0.2.1:8080"}, `client: -group "192.0.2.1:8080" is not an IPv4 multicast address and a port`},
+		misuse{[]string{"-group", "[ff02::1]:8080"}, `client: -group "[ff02::1]:8080" is not an IPv4 multicast address and a port`},
 		misuse{[]string{"-group", "nonsense"}, `invalid value "nonsense" for flag -group: not an ip:port`},
 	)
 }
@@ -371,8 +372,8 @@ func TestMulticastClientCommandLine(t *testing.T) {
 func TestMulticastFailures(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
-	testFailure(t, h, "server: interface nope0: no such network interface", "multicast/server", "-interface", "nope0")
-	testFailure(t, h, "client: interface nope0: no such network interface", "multicast/client", "-interface", "nope0")
+	testFailure(t, h, `server: interface "nope0": no such network interface`, "multicast/server", "-interface", "nope0")
+	testFailure(t, h, `client: interface "nope0": no such network interface`, "multicast/client", "-interface", "nope0")
 
 	// Another program has the port and does not share it.
 	var taken net.PacketConn
@@ -389,5 +390,5 @@ func TestMulticastServerInterfaceWithoutAddress(t *testing.T) {
 	lab.Require(t, "namespaces", lab.Isolated())
 	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
 	lab.Link(t, a, "", b, "")
-	testFailure(t, a, "server: interface eth0: no IPv4 address", "multicast/server", "-interface", "eth0")
+	testFailure(t, a, `server: interface "eth0": no IPv4 address`, "multicast/server", "-interface", "eth0")
 }

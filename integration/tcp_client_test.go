@@ -81,7 +81,7 @@ func countingBytes(n int) []byte {
 func testTCPClientCommandLine(t *testing.T, section, flags string, wrong ...misuse) {
 	t.Helper()
 	for _, addr := range []string{"127.0.0.1", "127.0.0.1:http", "127.0.0.1:65536", "::1:8080", ""} {
-		wrong = append(wrong, misuse{[]string{"-addr", addr}, section + ": -addr " + addr + " is not a host and a port"})
+		wrong = append(wrong, misuse{[]string{"-addr", addr}, section + ": -addr " + strconv.Quote(addr) + " is not a host and a port"})
 	}
 	testCommandLine(t, "tcp_client/"+section, flags, wrong...)
 }
@@ -446,9 +446,9 @@ func TestTCPClientClosePeerResets(t *testing.T) {
 func TestTCPClientCloseCommandLine(t *testing.T) {
 	t.Parallel()
 	testTCPClientCommandLine(t, "close", "addr how",
-		misuse{[]string{"-how", "gently"}, "close: -how gently is not end, destroy or reset"},
-		misuse{[]string{"-how", ""}, "close: -how  is not end, destroy or reset"},
-		misuse{[]string{"-how", "END"}, "close: -how END is not end, destroy or reset"},
+		misuse{[]string{"-how", "gently"}, `close: -how "gently" is not end, destroy or reset`},
+		misuse{[]string{"-how", ""}, `close: -how "" is not end, destroy or reset`},
+		misuse{[]string{"-how", "END"}, `close: -how "END" is not end, destroy or reset`},
 	)
 }
 

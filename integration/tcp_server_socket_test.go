@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,7 +58,7 @@ func (s connServer) test(t *testing.T, flags string, wrong ...misuse) {
 	t.Run("command line", func(t *testing.T) {
 		t.Parallel()
 		for _, addr := range []string{"127.0.0.1", "127.0.0.1:http", "127.0.0.1:65536", "::1:8080", ""} {
-			wrong = append(wrong, misuse{[]string{"-addr", addr}, s.section + ": -addr " + addr + " is not a host and a port"})
+			wrong = append(wrong, misuse{[]string{"-addr", addr}, s.section + ": -addr " + strconv.Quote(addr) + " is not a host and a port"})
 		}
 		testCommandLine(t, "tcp_server/"+s.section, "addr "+flags, wrong...)
 		_, help, _ := harness.Run(t, lab.NewHost(t, "h"), "tcp_server/"+s.section, "-h")

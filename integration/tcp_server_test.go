@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,7 +37,7 @@ func tcpServer(t *testing.T, on *lab.Host, section string, args ...string) (serv
 func testTCPServerRefusals(t *testing.T, section, flags string, wrong ...misuse) {
 	t.Helper()
 	for _, addr := range []string{"nonsense", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:65536", "::1:0", ""} {
-		wrong = append(wrong, misuse{[]string{"-addr", addr}, section + ": -addr " + addr + " is not a host and a port"})
+		wrong = append(wrong, misuse{[]string{"-addr", addr}, section + ": -addr " + strconv.Quote(addr) + " is not a host and a port"})
 	}
 	testCommandLine(t, "tcp_server/"+section, "addr "+flags, wrong...)
 

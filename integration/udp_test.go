@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -213,7 +214,7 @@ func TestUDPServerServerCommandLine(t *testing.T) {
 // noPort lists what no program takes for a host and a port.
 func noPort(name string) (wrong []misuse) {
 	for _, addr := range []string{"8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:http", "::1:8080:"} {
-		wrong = append(wrong, misuse{[]string{"-addr", addr}, name + ": -addr " + addr + " is not a host and a port"})
+		wrong = append(wrong, misuse{[]string{"-addr", addr}, name + ": -addr " + strconv.Quote(addr) + " is not a host and a port"})
 	}
 	return wrong
 }
@@ -310,7 +311,7 @@ func TestUDPServerBindStop(t *testing.T) {
 // wrongNetworks lists what -network is not.
 func wrongNetworks(name string) (wrong []misuse) {
 	for _, network := range []string{"udp", "tcp4", "UDP4", "", "ip4:udp"} {
-		wrong = append(wrong, misuse{[]string{"-network", network}, name + ": -network " + network + " is not udp4 or udp6"})
+		wrong = append(wrong, misuse{[]string{"-network", network}, name + ": -network " + strconv.Quote(network) + " is not udp4 or udp6"})
 	}
 	return wrong
 }

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -35,12 +36,12 @@ func main() {
 	case flag.NArg() > 0:
 		misuse("unexpected argument %q", flag.Arg(0))
 	case !group.Addr().Is4() || !group.Addr().IsMulticast():
-		misuse("-group %v is not an IPv4 multicast address and a port", group)
+		misuse("-group %q is not an IPv4 multicast address and a port", group)
 	}
 
 	ifi, err := pick(*ifname)
 	if err != nil {
-		log.Fatalf("interface %s: %v", *ifname, err)
+		log.Fatalf("interface %q: %v", *ifname, err)
 	}
 	// For a group address Go binds 0.0.0.0 and sets SO_REUSEADDR, so that several
 	// programs can share the port. It does not join: that is JoinGroup's work.
@@ -91,7 +92,7 @@ func pick(name string) (*net.Interface, error) {
 			return &ifi, nil
 		}
 	}
-	return nil, errors.Join(errors.New("no such network interface"), err)
+	return nil, cmp.Or(err, errors.New("no such network interface"))
 }
 
 // quote shows the first 64 bytes of data.

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -37,14 +38,14 @@ func main() {
 	case flag.NArg() > 0:
 		misuse("unexpected argument %q", flag.Arg(0))
 	case !group.Addr().Is4() || !group.Addr().IsMulticast() || group.Port() == 0:
-		misuse("-group %v is not an IPv4 multicast address and a port", group)
+		misuse("-group %q is not an IPv4 multicast address and a port", group)
 	case *wait <= 0:
 		misuse("-wait %v is not positive", *wait)
 	}
 
 	ifi, ip, err := pick(*ifname)
 	if err != nil {
-		log.Fatalf("interface %s: %v", *ifname, err)
+		log.Fatalf("interface %q: %v", *ifname, err)
 	}
 	conn, err := net.ListenPacket("udp4", group.String())
 	if err != nil {
@@ -60,7 +61,7 @@ func main() {
 	}
 	out := ipv4.NewPacketConn(conn)
 	// On a host with a member, and this one has one, TTL 0 stays on the host.
-	if err := errors.Join(out.SetMulticastInterface(ifi), out.SetMulticastTTL(0)); err != nil {
+	if err := cmp.Or(out.SetMulticastInterface(ifi), out.SetMulticastTTL(0)); err != nil {
 		log.Fatalf("configure %v: %v", conn.LocalAddr(), err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -72,7 +73,7 @@ func main() {
 
 	for _, loop := range []bool{true, false} {
 		// The sender's option decides, on Windows the receiver's.
-		if err := errors.Join(out.SetMulticastLoopback(loop), in.SetMulticastLoopback(loop)); err != nil && ctx.Err() == nil {
+		if err := cmp.Or(out.SetMulticastLoopback(loop), in.SetMulticastLoopback(loop)); err != nil && ctx.Err() == nil {
 			log.Fatalf("configure %v: %v", conn.LocalAddr(), err)
 		}
 		data := "loopback " + map[bool]string{true: "on", false: "off"}[loop]
@@ -133,7 +134,7 @@ func pick(name string) (*net.Interface, net.IP, error) {
 			return nil, nil, errors.New("no IPv4 address")
 		}
 	}
-	return nil, nil, errors.Join(errors.New("no such network interface"), err)
+	return nil, nil, cmp.Or(err, errors.New("no such network interface"))
 }
 
 func misuse(format string, args ...any) {

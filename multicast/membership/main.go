@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -37,14 +38,14 @@ func main() {
 	case flag.NArg() > 0:
 		misuse("unexpected argument %q", flag.Arg(0))
 	case !group.Addr().Is4() || !group.Addr().IsMulticast():
-		misuse("-group %v is not an IPv4 multicast address and a port", group)
+		misuse("-group %q is not an IPv4 multicast address and a port", group)
 	case *leaveAfter <= 0:
 		misuse("-leave-after %v is not positive", *leaveAfter)
 	}
 
 	ifi, err := pick(*ifname)
 	if err != nil {
-		log.Fatalf("interface %s: %v", *ifname, err)
+		log.Fatalf("interface %q: %v", *ifname, err)
 	}
 	// Binding chooses the port. It is not membership, and neither undoes the other.
 	conn, err := net.ListenPacket("udp4", group.String())
@@ -109,7 +110,7 @@ func pick(name string) (*net.Interface, error) {
 			return &ifi, nil
 		}
 	}
-	return nil, errors.Join(errors.New("no such network interface"), err)
+	return nil, cmp.Or(err, errors.New("no such network interface"))
 }
 
 // quote shows the first 64 bytes of data.

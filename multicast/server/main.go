@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -40,7 +41,7 @@ func main() {
 	case flag.NArg() > 0:
 		misuse("unexpected argument %q", flag.Arg(0))
 	case !group.Addr().Is4() || !group.Addr().IsMulticast() || group.Port() == 0:
-		misuse("-group %v is not an IPv4 multicast address and a port", group)
+		misuse("-group %q is not an IPv4 multicast address and a port", group)
 	case *ttl < 0 || *ttl > 255:
 		misuse("-ttl %d is not from 0 to 255", *ttl)
 	case *interval <= 0:
@@ -51,7 +52,7 @@ func main() {
 
 	ifi, ip, err := pick(*ifname)
 	if err != nil {
-		log.Fatalf("interface %s: %v", *ifname, err)
+		log.Fatalf("interface %q: %v", *ifname, err)
 	}
 	// Bound to 0.0.0.0, the datagrams would leave lo with no source to answer.
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: ip})
@@ -60,7 +61,7 @@ func main() {
 	}
 	// Left alone, the kernel sends by its routes, with TTL 1 and loopback on.
 	p := ipv4.NewPacketConn(conn)
-	if err := errors.Join(p.SetMulticastInterface(ifi), p.SetMulticastTTL(*ttl), p.SetMulticastLoopback(*loop)); err != nil {
+	if err := cmp.Or(p.SetMulticastInterface(ifi), p.SetMulticastTTL(*ttl), p.SetMulticastLoopback(*loop)); err != nil {
 		log.Fatalf("configure %v: %v", conn.LocalAddr(), err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -103,7 +104,7 @@ func pick(name string) (*net.Interface, net.IP, error) {
 			return nil, nil, errors.New("no IPv4 address")
 		}
 	}
-	return nil, nil, errors.Join(errors.New("no such network interface"), err)
+	return nil, nil, cmp.Or(err, errors.New("no such network interface"))
 }
 
 func misuse(format string, args ...any) {

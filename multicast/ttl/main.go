@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -46,12 +47,12 @@ func main() {
 	case flag.NArg() > 0:
 		misuse("unexpected argument %q", flag.Arg(0))
 	case !group.Addr().Is4() || !group.Addr().IsMulticast() || group.Port() == 0:
-		misuse("-group %v is not an IPv4 multicast address and a port", group)
+		misuse("-group %q is not an IPv4 multicast address and a port", group)
 	}
 
 	ifi, ip, err := pick(*ifname)
 	if err != nil {
-		log.Fatalf("interface %s: %v", *ifname, err)
+		log.Fatalf("interface %q: %v", *ifname, err)
 	}
 	// Bound to 0.0.0.0, the datagrams would leave lo with no source to answer.
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: ip})
@@ -92,7 +93,7 @@ func pick(name string) (*net.Interface, net.IP, error) {
 			return nil, nil, errors.New("no IPv4 address")
 		}
 	}
-	return nil, nil, errors.Join(errors.New("no such network interface"), err)
+	return nil, nil, cmp.Or(err, errors.New("no such network interface"))
 }
 
 func misuse(format string, args ...any) {

@@ -32,9 +32,9 @@ func main() {
 	case flag.NArg() > 0:
 		misuse("unexpected argument %q", flag.Arg(0))
 	case !hasPort(*addr):
-		misuse("-addr %s is not a host and a port", *addr)
+		misuse("-addr %q is not a host and a port", *addr)
 	case *how != "end" && *how != "destroy" && *how != "reset":
-		misuse("-how %s is not end, destroy or reset", *how)
+		misuse("-how %q is not end, destroy or reset", *how)
 	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

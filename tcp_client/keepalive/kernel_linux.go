@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -18,7 +19,7 @@ func readBack(conn *net.TCPConn) (text string, err error) {
 	failed := raw.Control(func(fd uintptr) {
 		get := func(level, option int) int {
 			value, failed := unix.GetsockoptInt(int(fd), level, option)
-			err = errors.Join(err, failed)
+			err = cmp.Or(err, failed)
 			return value
 		}
 		text = fmt.Sprintf("keep-alive %s: idle %v, interval %v, count %d",

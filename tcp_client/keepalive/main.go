@@ -36,7 +36,7 @@ func main() {
 	case flag.NArg() > 0:
 		misuse("unexpected argument %q", flag.Arg(0))
 	case !hasPort(*addr):
-		misuse("-addr %s is not a host and a port", *addr)
+		misuse("-addr %q is not a host and a port", *addr)
 	case !seconds(*idle):
 		misuse("-idle %v is not whole seconds from 1s to 32767s", *idle)
 	case !seconds(*interval):

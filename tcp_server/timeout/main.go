@@ -34,7 +34,7 @@ func main() {
 	case flag.NArg() > 0:
 		misuse("unexpected argument %q", flag.Arg(0))
 	case !hasPort(*addr):
-		misuse("-addr %s is not a host and a port", *addr)
+		misuse("-addr %q is not a host and a port", *addr)
 	case *timeout < 0:
 		misuse("-timeout %v is negative", *timeout)
 	}

@@ -38,7 +38,7 @@ func main() {
 	case flag.NArg() > 0:
 		misuse("unexpected argument %q", flag.Arg(0))
 	case !hasPort(*addr):
-		misuse("-addr %s is not a host and a port", *addr)
+		misuse("-addr %q is not a host and a port", *addr)
 	case *offset < 0 || *offset > len(*message):
 		misuse("-offset %d is not from 0 to the message's %d bytes", *offset, len(*message))
 	case *length < 0 || *length > len(*message)-*offset:

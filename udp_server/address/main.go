@@ -30,9 +30,9 @@ func main() {
 	case flag.NArg() > 0:
 		misuse("unexpected argument %q", flag.Arg(0))
 	case !hasPort(*addr):
-		misuse("-addr %s is not a host and a port", *addr)
+		misuse("-addr %q is not a host and a port", *addr)
 	case *network != "udp4" && *network != "udp6":
-		misuse("-network %s is not udp4 or udp6", *network)
+		misuse("-network %q is not udp4 or udp6", *network)
 	}
 
 	conn, err := net.ListenPacket(*network, *addr)
