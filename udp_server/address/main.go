@@ -40,6 +40,7 @@ func main() {
 		log.Fatal(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // from now on a second signal kills
 	fmt.Println("listening on", conn.LocalAddr())
 
 	// LocalAddr is a net.Addr, an interface; the parts are in the type below it.
@@ -53,7 +54,6 @@ func main() {
 	fmt.Println("family:", family)
 
 	<-ctx.Done()
-	stop() // from now on a second signal kills
 	conn.Close()
 	fmt.Println("closed")
 }

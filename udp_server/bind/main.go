@@ -42,10 +42,10 @@ func main() {
 		log.Fatal(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // from now on a second signal kills
 	fmt.Printf("listening on %v (%s)\n", conn.LocalAddr(), *network)
 
 	<-ctx.Done()
-	stop() // from now on a second signal kills
 	conn.Close()
 	fmt.Println("closed")
 }
