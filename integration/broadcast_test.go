@@ -119,6 +119,19 @@ func TestBroadcastClientShowsData(t *testing.T) {
 	client.Stop()
 }
 
+// A socket for both families shows a peer that has an IPv4 address with that, not
+// as ::ffff:127.0.0.1 (RFC 4291, 2.5.5.2).
+func TestBroadcastClientMappedAddress(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	client := harness.Start(t, h, "broadcast/client", "-addr", "[::]:0")
+	port := netip.MustParseAddrPort(client.Ready()).Port()
+	conn := listenUDP(t, h, "udp4", "127.0.0.1:0")
+	sendUDP(t, conn, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), "x")
+	client.Line(fmt.Sprintf(`\Q%v\E: "x"`, addrOf(conn)))
+	client.Stop()
+}
+
 func TestBroadcastClientStop(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
