@@ -110,6 +110,11 @@ func testCommandLine(t *testing.T, section string, flags string, wrong ...misuse
 		assert.Equal(t, stdout, "", "%v", w.args)
 		assert.Equal(t, stderr, w.message+"\n"+help, "%v", w.args)
 	}
+	if slices.Contains(want, "addr") { // a port is a decimal number
+		_, stderr, code := harness.Run(t, h, section, "-addr", "127.0.0.1:8a")
+		assert.Equal(t, code, 2, stderr)
+		assert.Assert(t, strings.HasSuffix(stderr, "\n"+help), stderr)
+	}
 }
 
 // testFailure checks that a program fails as all of them do: exit code 1, one

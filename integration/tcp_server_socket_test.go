@@ -191,6 +191,23 @@ func TestTCPServerReadCountsAllBytes(t *testing.T) {
 	server.Stop()
 }
 
+// A buffer may be as small, and as large, as the command line says.
+func TestTCPServerReadBuffer(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	for buffer, pieces := range map[string][]string{"1": {"x", "y"}, "16777216": {"xy"}} {
+		server := harness.Start(t, h, "tcp_server/read", "-addr", "127.0.0.1:0", "-buffer", buffer)
+		client := dialTCP(t, h, server.Ready())
+		tell(t, client, "xy")
+		for _, piece := range pieces {
+			server.Line(of(client) + fmt.Sprintf(`read %d bytes: "%s"`, len(piece), piece))
+		}
+		assert.NilError(t, client.CloseWrite())
+		server.Line(of(client) + "ended after 2 bytes")
+		server.Stop()
+	}
+}
+
 // A reset is no FIN: nothing has ended in good order. It costs that client's
 // connection and no other.
 func TestTCPServerReadReset(t *testing.T) {
@@ -588,8 +605,8 @@ func TestTCPServerTimeoutActivity(t *testing.T) {
 	for begin := time.Now(); time.Since(begin) < 3*timeout; {
 		stay(t, client, timeout/6)
 		last = time.Now()
-		tell(t, client, "hello")
-		_, err := io.ReadFull(client, make([]byte, 5))
+		tell(t, client, "!") // a byte is enough
+		_, err := io.ReadFull(client, make([]byte, 1))
 		assert.NilError(t, err)
 	}
 	server.Line(of(silent) + `timed out after 1s`)

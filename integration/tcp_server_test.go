@@ -425,6 +425,21 @@ func TestTCPServerConnectionsCountsAtOnce(t *testing.T) {
 	server.Stop()
 }
 
+// One at a time: the least that a limit can be.
+func TestTCPServerConnectionsMaxOne(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "connections", "-max", "1")
+	for range 2 {
+		one := dialTCP(t, h, addr)
+		server.Line(clientAddr(one) + " connected, 1 open")
+		server.Line(clientAddr(dialTCP(t, h, addr)) + " dropped, 1 open")
+		finish(t, one)
+		server.Line(clientAddr(one) + " closed, 0 open")
+	}
+	server.Stop()
+}
+
 // Over the limit a newcomer is closed at once, and those who are there are left
 // alone. A freed place is a place for the next.
 func TestTCPServerConnectionsMax(t *testing.T) {
@@ -656,12 +671,18 @@ func TestTCPServerHalfOpenReset(t *testing.T) {
 	server.ExitSaying(0, `(half_open: .*(connection reset by peer|broken pipe)\n){2}`)
 }
 
-// What one client may make the server keep has a limit.
+// What one client may make the server keep has a limit, and may be as much as that.
 func TestTCPServerHalfOpenLimit(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
-	server, addr := tcpServer(t, h, "half_open")
+	server, addr := tcpServer(t, h, "half_open", "-allow=false")
 	conn := dialTCP(t, h, addr)
+	write(t, conn, make([]byte, 64<<20))
+	assert.Equal(t, len(finish(t, conn)), 0)
+	server.Line(clientAddr(conn) + " ended after 67108864 bytes")
+	server.Line(clientAddr(conn) + " closed")
+
+	conn = dialTCP(t, h, addr)
 	for chunk := make([]byte, 1<<20); ; {
 		if _, err := conn.Write(chunk); err != nil {
 			assert.Assert(t, errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE), "%v", err)

@@ -156,6 +156,9 @@ func Binary(t testing.TB, section string) string {
 	if !ok {
 		t.Fatalf("%s has not been built: is it in the data of this test's target?", section)
 	}
+	if name := os.Getenv("SOCKETS_STARTS"); name != "" {
+		noteStart(t, name, section)
+	}
 	// The go command reuses a test's result until a file it opened changes.
 	if root, err := top(); err == nil {
 		sources, _ := filepath.Glob(filepath.Join(root, section, "*.go"))

@@ -49,9 +49,6 @@ func Start(t testing.TB, on *lab.Host, section string, args ...string) *Program 
 	t.Helper()
 	p := Command(t, on, exec.Command(Binary(t, section), args...))
 	p.Section, p.Args = section, args
-	if name := os.Getenv("SOCKETS_STARTS"); name != "" {
-		noteStart(t, name, section)
-	}
 	return p
 }
 
