@@ -731,3 +731,29 @@ func TestMulticastMembershipLimit(t *testing.T) {
 	err := p.JoinGroup(lo, &net.UDPAddr{IP: net.IPv4(239, 1, 1, 20)})
 	assert.Assert(t, errors.Is(err, unix.ENOBUFS), "%v", err)
 }
+
+// An interface that is down still has its address: what cannot be done is to send.
+func TestMulticastServerInterfaceDown(t *testing.T) {
+	t.Parallel()
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+	a.Unplug(t, "eth0")
+	for _, name := range []string{"server", "ttl", "loopback"} {
+		p := harness.Start(t, a, "multicast/"+name, "-interface", "eth0")
+		from := p.Line(`sending to \S+ from (\S+) on eth0.*`)[0]
+		p.ExitSaying(1, name+`: write udp4? \Q`+from+`\E->230\.185\.192\.108:8080: send(to|msg): network is unreachable\n`)
+	}
+}
+
+// On a host that lets nobody join, each that would says what it could not do.
+func TestMulticastClientMayNotJoin(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	var err error
+	h.Do(func() { err = os.WriteFile("/proc/sys/net/ipv4/igmp_max_memberships", []byte("0"), 0) })
+	assert.NilError(t, err)
+	for _, name := range []string{"client", "membership", "loopback"} {
+		testFailure(t, h, name+": join 230.185.192.108 on lo: setsockopt: no buffer space available", "multicast/"+name)
+	}
+}
