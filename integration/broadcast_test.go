@@ -51,6 +51,20 @@ func TestBroadcastServerUnicast(t *testing.T) {
 	server.Exit(0)
 }
 
+// Over IPv6, which has no broadcast, both are plain UDP.
+func TestBroadcastServerIPv6(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	client := harness.Start(t, h, "broadcast/client", "-addr", "[::1]:0")
+	addr := client.Ready()
+	server := harness.Start(t, h, "broadcast/server", "-addr", addr, "-count", "1")
+	port := server.Line(`sending to \Q` + addr + `\E from \[::\]:(\d+)`)[0]
+	data := server.Line(`sent 19 bytes: ("` + timePattern + `")`)[0]
+	client.Line(`\[::1\]:` + port + `: ` + data)
+	server.Exit(0)
+	client.Stop()
+}
+
 // -count ends it after so many, and not before; 0 is for ever.
 func TestBroadcastServerCount(t *testing.T) {
 	t.Parallel()

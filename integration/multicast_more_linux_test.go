@@ -732,6 +732,19 @@ func TestMulticastMembershipLimit(t *testing.T) {
 	assert.Assert(t, errors.Is(err, unix.ENOBUFS), "%v", err)
 }
 
+// An interface that is down still has its address: what cannot be done is to send.
+func TestMulticastServerInterfaceDown(t *testing.T) {
+	t.Parallel()
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+	a.Unplug(t, "eth0")
+	for _, name := range []string{"server", "ttl", "loopback"} {
+		p := harness.Start(t, a, "multicast/"+name, "-interface", "eth0")
+		from := p.Line(`sending to \S+ from (\S+) on eth0.*`)[0]
+		p.ExitSaying(1, name+`: write udp4? \Q`+from+`\E->230\.185\.192\.108:8080: send(to|msg): network is unreachable\n`)
+	}
+}
+
 // A program that cannot join says so and ends: it would wait for nothing.
 func TestMulticastJoinRefused(t *testing.T) {
 	t.Parallel()

@@ -390,5 +390,7 @@ func TestMulticastServerInterfaceWithoutAddress(t *testing.T) {
 	lab.Require(t, "namespaces", lab.Isolated())
 	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
 	lab.Link(t, a, "", b, "")
-	testFailure(t, a, `server: interface "eth0": no IPv4 address`, "multicast/server", "-interface", "eth0")
+	for _, name := range []string{"server", "ttl", "loopback"} {
+		testFailure(t, a, name+`: interface "eth0": no IPv4 address`, "multicast/"+name, "-interface", "eth0")
+	}
 }

@@ -97,11 +97,15 @@ func connectingTo(t *testing.T, on, peer *lab.Host, addr, section string, args .
 	return p, ln, unblock
 }
 
-// A signal ends a client that is still connecting.
+// A signal ends a client that is still connecting, whichever it is.
 func TestTCPClientClientStopWhileConnecting(t *testing.T) {
 	t.Parallel()
-	client, _, _ := connectingBy(t, lab.NewHost(t, "h"), "client")
-	stopWaiting(t, client, syscall.SIGTERM)
+	for _, section := range []string{"client", "write", "close", "unref", "buffer_size", "keepalive"} {
+		t.Run(section, func(t *testing.T) {
+			client, _, _ := connectingBy(t, lab.NewHost(t, "h"), section)
+			stopWaiting(t, client, syscall.SIGTERM)
+		})
+	}
 }
 
 // tcpOption asks the kernel for an option of a socket.

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -98,4 +99,32 @@ func TestUDPServerServerSharedPort(t *testing.T) {
 	assert.NilError(t, raw.Control(func(fd uintptr) { queued, err = unix.IoctlGetInt(int(fd), unix.SIOCINQ) }))
 	assert.NilError(t, err)
 	assert.Equal(t, queued, 0)
+}
+
+// A sender may leave its port at 0 and want no reply (RFC 768). Linux gives every
+// socket a port, so this datagram is made by hand. Echoing it fails, and that is
+// nobody else's loss.
+func TestUDPServerServerPeerWithoutAPort(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	server, addr := echoServer(t, h)
+	var raw net.PacketConn
+	var err error
+	h.Do(func() { raw, err = net.ListenPacket("ip4:udp", "127.0.0.1") })
+	assert.NilError(t, err)
+	defer raw.Close()
+	datagram := []byte{0, 0, 0, 0, 0, 11, 0, 0, 'h', 'e', 'y'} // from, to, length, no checksum
+	binary.BigEndian.PutUint16(datagram[2:], addr.Port())
+	_, err = raw.WriteTo(datagram, &net.IPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	assert.NilError(t, err)
+	server.Line(`127\.0\.0\.1:0 IPv4 sent 3 bytes: "hey"`)
+	server.Complaint(`server: write udp \S+->127\.0\.0\.1:0: sendto: invalid argument\n`)
+
+	conn := listenUDP(t, h, "udp4", "127.0.0.1:0")
+	roundTrip(t, conn, addr, "here")
+	server.Line(`\S+ IPv4 sent 4 bytes: "here"`)
+	server.Signal(syscall.SIGTERM)
+	server.Line("closed")
+	server.ExitSaying(0, `.*\n`)
 }

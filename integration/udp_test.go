@@ -568,6 +568,9 @@ func TestUDPClientClientFailures(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	testUnresolved(t, h, "udp_client/client")
+	client := harness.Start(t, h, "udp_client/client", "-addr", "127.0.0.1:9", "-message", strings.Repeat("x", 65508))
+	from := client.Line(`connected to 127\.0\.0\.1:9 from (\S+)`)[0]
+	client.ExitSaying(1, `client: write udp \Q`+from+`\E->127\.0\.0\.1:9: write: message too long\n`)
 }
 
 // sentBy returns a sender once it has sent n bytes, and its address as it says.
