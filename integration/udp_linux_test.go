@@ -53,7 +53,8 @@ func TestUDPServerServerVanishedClients(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	server, addr := echoServer(t, h)
-	server.Signal(syscall.SIGSTOP) // so that they are gone before it answers
+	there := listenUDP(t, h, "udp4", "127.0.0.1:0") // from now on, lest it get the port of one that is gone
+	server.Signal(syscall.SIGSTOP)                  // so that they are gone before it answers
 	for range 5 {
 		conn := listenUDP(t, h, "udp4", "127.0.0.1:0")
 		sendUDP(t, conn, addr, "gone")
@@ -63,8 +64,7 @@ func TestUDPServerServerVanishedClients(t *testing.T) {
 	for range 5 {
 		server.Line(`\S+ IPv4 sent 4 bytes: "gone"`)
 	}
-	conn := listenUDP(t, h, "udp4", "127.0.0.1:0")
-	roundTrip(t, conn, addr, "here")
+	roundTrip(t, there, addr, "here")
 	server.Line(`\S+ IPv4 sent 4 bytes: "here"`)
 	server.Stop() // and nothing on stderr
 }

@@ -710,13 +710,11 @@ func TestUDPClientSendFailures(t *testing.T) {
 func TestUDPClientSendPlainSockets(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
-	closed := listenUDP(t, h, "udp4", "127.0.0.1:0")
-	closed.Close()
-	at, live := addrOf(closed), listenUDP(t, h, "udp4", "127.0.0.1:0")
-
-	unconnected := listenUDP(t, h, "udp4", "127.0.0.1:0")
+	// Not a port that was open a moment ago: the system may choose it again.
+	const closed = "127.0.0.1:8080"
+	live, unconnected := listenUDP(t, h, "udp4", "127.0.0.1:0"), listenUDP(t, h, "udp4", "127.0.0.1:0")
 	for range 3 {
-		sendUDP(t, unconnected, at, "x")
+		sendUDP(t, unconnected, netip.MustParseAddrPort(closed), "x")
 	}
 	sendUDP(t, unconnected, addrOf(live), "on")
 	data, _ := receiveUDP(t, live)
@@ -724,7 +722,7 @@ func TestUDPClientSendPlainSockets(t *testing.T) {
 
 	var conn net.Conn
 	var err error
-	h.Do(func() { conn, err = net.Dial("udp4", at.String()) })
+	h.Do(func() { conn, err = net.Dial("udp4", closed) })
 	assert.NilError(t, err)
 	ours(t, conn.(*net.UDPConn))
 	_, err = conn.Write([]byte("x")) // leaves, and is refused
