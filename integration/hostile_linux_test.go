@@ -105,7 +105,7 @@ func TestHostilePeers(t *testing.T) {
 			const each, waves = 4, 3
 			var resident [waves]int
 			for wave := range waves {
-				p.Signal(syscall.SIGSTOP) // so that some are gone before it accepts them
+				freeze(t, p) // so that some are gone before it accepts them
 				var leaves []func()
 				for range each {
 					for _, treat := range []string{"vanishes", "resets at once", "resets after its FIN"} {

@@ -3,12 +3,15 @@ package integration
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
+	"gotest.tools/v3/poll"
 
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
@@ -50,6 +53,30 @@ func letGo(t *testing.T, fd int) {
 	assert.NilError(t, err)
 	defer null.Close()
 	assert.NilError(t, unix.Dup3(int(null.Fd()), fd, unix.O_CLOEXEC))
+}
+
+// freeze stops a program until SIGCONT, and returns once none of its threads
+// runs any more: a signal is sent before it has an effect.
+func freeze(t *testing.T, p *harness.Program) {
+	t.Helper()
+	p.Signal(unix.SIGSTOP)
+	poll.WaitOn(t, func(poll.LogT) poll.Result {
+		stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.Pid()))
+		if err != nil || len(stats) == 0 {
+			return poll.Error(fmt.Errorf("%s has no threads: %v", p.Section, err))
+		}
+		for _, name := range stats {
+			stat, err := os.ReadFile(name)
+			if err != nil {
+				return poll.Error(err)
+			}
+			_, state, _ := strings.Cut(string(stat), ") ") // proc(5)
+			if !strings.HasPrefix(state, "T") {
+				return poll.Continue("%s: %s", name, stat)
+			}
+		}
+		return poll.Success()
+	}, poll.WithTimeout(30*time.Second), poll.WithDelay(time.Millisecond))
 }
 
 // What the server says of its socket is what the kernel has.

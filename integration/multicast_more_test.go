@@ -96,7 +96,8 @@ func TestMulticastMembershipHears(t *testing.T) {
 		out := sender(t, h, loopbackOf(t, h).Name, net.IPv4(127, 0, 0, 1))
 		to := net.UDPAddrFromAddrPort(netip.MustParseAddrPort(notesGroup))
 		for _, c := range []struct{ data, shown string }{
-			{"", `""`}, {"\x00\n", `"\\x00\\n"`}, {strings.Repeat("x", 65507), `"x{64}"…`},
+			{"", `""`}, {"\x00\n", `"\\x00\\n"`},
+			{strings.Repeat("x", 64), `"x{64}"`}, {strings.Repeat("x", 65), `"x{64}"…`}, {strings.Repeat("x", 65507), `"x{64}"…`},
 		} {
 			_, err := out.WriteTo([]byte(c.data), nil, to)
 			assert.NilError(t, err)

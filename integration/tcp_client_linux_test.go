@@ -97,11 +97,12 @@ func connectingTo(t *testing.T, on, peer *lab.Host, addr, section string, args .
 	return p, ln, unblock
 }
 
-// A signal ends a client that is still connecting, whichever it is.
-func TestTCPClientClientStopWhileConnecting(t *testing.T) {
+// A signal ends every client that is still connecting.
+func TestTCPClientStopWhileConnecting(t *testing.T) {
 	t.Parallel()
 	for _, section := range []string{"client", "write", "close", "unref", "buffer_size", "keepalive"} {
 		t.Run(section, func(t *testing.T) {
+			t.Parallel()
 			client, _, _ := connectingBy(t, lab.NewHost(t, "h"), section)
 			stopWaiting(t, client, syscall.SIGTERM)
 		})
@@ -237,7 +238,7 @@ func TestTCPClientWriteCountsWhatTheKernelTook(t *testing.T) {
 func connectedWithData(t *testing.T, on *lab.Host, data, section string, args ...string) (*harness.Program, *net.TCPConn) {
 	t.Helper()
 	p, ln, unblock := connectingBy(t, on, section, args...)
-	p.Signal(syscall.SIGSTOP)
+	freeze(t, p)
 	unblock()
 	peer := acceptTCP(t, ln) // the SYN is sent again after a second
 	sendText(t, peer, data)
@@ -394,7 +395,7 @@ func TestTCPClientBufferSizeCutOffPeer(t *testing.T) {
 	segment.Join(t, a, "10.0.0.1/24")
 	segment.Join(t, b, "10.0.0.2/24")
 	client, ln, unblock := connectingTo(t, a, b, "10.0.0.2:8080", "buffer_size")
-	client.Signal(syscall.SIGSTOP)
+	freeze(t, client)
 	unblock()
 	acceptTCP(t, ln) // the SYN is sent again after a second
 	b.Unplug(t, "eth0")

@@ -80,7 +80,7 @@ func countingBytes(n int) []byte {
 // testTCPClientCommandLine is testCommandLine with what is wrong of -addr.
 func testTCPClientCommandLine(t *testing.T, section, flags string, wrong ...misuse) {
 	t.Helper()
-	for _, addr := range []string{"127.0.0.1", "127.0.0.1:http", "127.0.0.1:65536", "::1:8080", ""} {
+	for _, addr := range []string{"127.0.0.1", "127.0.0.1:8a", "127.0.0.1:http", "127.0.0.1:65536", "::1:8080", ""} {
 		wrong = append(wrong, misuse{[]string{"-addr", addr}, section + ": -addr " + strconv.Quote(addr) + " is not a host and a port"})
 	}
 	testCommandLine(t, "tcp_client/"+section, flags, wrong...)
@@ -388,6 +388,7 @@ func TestTCPClientCloseEnd(t *testing.T) {
 		for _, c := range []struct{ data, shown string }{
 			{"still there?", `"still there\?"`},
 			{"caf\u00e9\n\xff", `"café\\n\\xff"`},
+			{strings.Repeat("x", 64), `"x{64}"`},
 			{strings.Repeat("x", 65), `"x{64}"…`},
 		} {
 			sendText(t, peer, c.data)

@@ -137,7 +137,7 @@ func stopped(t *testing.T, on *lab.Host, section string, args ...string) (p *har
 	t.Helper()
 	p = harness.Start(t, on, "tcp_server/"+section, args...)
 	addr = p.Ready()
-	p.Signal(syscall.SIGSTOP)
+	freeze(t, p)
 	return p, addr
 }
 
@@ -210,7 +210,7 @@ func TestTCPServerCloseEventKilledClient(t *testing.T) {
 	cmd.Env = append(os.Environ(), victim+"="+server.Ready())
 	client := harness.Command(t, h, cmd)
 	from := client.Line(`from (\S+)`)[0]
-	server.Signal(syscall.SIGSTOP) // nobody reads now: the client will be in a write
+	freeze(t, server) // nobody reads now: the client will be in a write
 	awaitFull(t, h, from)
 	client.Signal(syscall.SIGKILL)
 	client.Exit(-1)
@@ -363,7 +363,7 @@ func TestTCPServerUnpipeTranscript(t *testing.T) {
 	dir := t.TempDir()
 	server := inFolder(t, h, true, dir, "unpipe", "-after", "1s")
 	addr := server.Ready()
-	server.Signal(syscall.SIGSTOP) // however busy the machine: this is there before the second begins
+	freeze(t, server) // however busy the machine: this is there before the second begins
 	client := dialTCP(t, h, addr)
 	arrive(t, h, client, "hello")
 	server.Signal(syscall.SIGCONT)

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -54,7 +53,8 @@ func TestUDPServerServerVanishedClients(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	server, addr := echoServer(t, h)
-	server.Signal(syscall.SIGSTOP) // so that they are gone before it answers
+	there := listenUDP(t, h, "udp4", "127.0.0.1:0") // from now on, lest it get the port of one that is gone
+	freeze(t, server)                               // so that they are gone before it answers
 	for range 5 {
 		conn := listenUDP(t, h, "udp4", "127.0.0.1:0")
 		sendUDP(t, conn, addr, "gone")
@@ -64,8 +64,7 @@ func TestUDPServerServerVanishedClients(t *testing.T) {
 	for range 5 {
 		server.Line(`\S+ IPv4 sent 4 bytes: "gone"`)
 	}
-	conn := listenUDP(t, h, "udp4", "127.0.0.1:0")
-	roundTrip(t, conn, addr, "here")
+	roundTrip(t, there, addr, "here")
 	server.Line(`\S+ IPv4 sent 4 bytes: "here"`)
 	server.Stop() // and nothing on stderr
 }
@@ -101,30 +100,66 @@ func TestUDPServerServerSharedPort(t *testing.T) {
 	assert.Equal(t, queued, 0)
 }
 
-// A sender may leave its port at 0 and want no reply (RFC 768). Linux gives every
-// socket a port, so this datagram is made by hand. Echoing it fails, and that is
-// nobody else's loss.
-func TestUDPServerServerPeerWithoutAPort(t *testing.T) {
+// A reply that cannot be sent, here for want of a route, is told, and is that
+// peer's loss only.
+func TestUDPServerServerUnreachableClient(t *testing.T) {
 	t.Parallel()
-	lab.Require(t, "namespaces", lab.Isolated())
-	h := lab.NewHost(t, "h")
-	server, addr := echoServer(t, h)
-	var raw net.PacketConn
-	var err error
-	h.Do(func() { raw, err = net.ListenPacket("ip4:udp", "127.0.0.1") })
-	assert.NilError(t, err)
-	defer raw.Close()
-	datagram := []byte{0, 0, 0, 0, 0, 11, 0, 0, 'h', 'e', 'y'} // from, to, length, no checksum
-	binary.BigEndian.PutUint16(datagram[2:], addr.Port())
-	_, err = raw.WriteTo(datagram, &net.IPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	assert.NilError(t, err)
-	server.Line(`127\.0\.0\.1:0 IPv4 sent 3 bytes: "hey"`)
-	server.Complaint(`server: write udp \S+->127\.0\.0\.1:0: sendto: invalid argument\n`)
-
-	conn := listenUDP(t, h, "udp4", "127.0.0.1:0")
-	roundTrip(t, conn, addr, "here")
-	server.Line(`\S+ IPv4 sent 4 bytes: "here"`)
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	lab.Link(t, a, "10.0.0.1/24 192.0.2.1/32", b, "10.0.0.2/24")
+	for _, ifname := range []string{"all", "eth0"} { // let in what there is no way back to
+		setSysctl(t, b, "net/ipv4/conf/"+ifname+"/rp_filter", "0")
+	}
+	server, addr := echoServer(t, b, "-addr", "10.0.0.2:8080")
+	far, near := listenUDP(t, a, "udp4", "192.0.2.1:8080"), listenUDP(t, a, "udp4", "10.0.0.1:8080")
+	sendUDP(t, far, addr, "far")
+	server.Line(`192\.0\.2\.1:8080 IPv4 sent 3 bytes: "far"`)
+	server.Complaint(`server: write udp 10\.0\.0\.2:8080->192\.0\.2\.1:8080: sendto: network is unreachable\n`)
+	roundTrip(t, near, addr, "near")
+	server.Line(`10\.0\.0\.1:8080 IPv4 sent 4 bytes: "near"`)
 	server.Signal(syscall.SIGTERM)
 	server.Line("closed")
-	server.ExitSaying(0, `.*\n`)
+	server.ExitSaying(0, `server: .*\n`)
+}
+
+// Bound is enough: what is sent there waits in the kernel, in order, though the
+// program never reads, until there is no room. Before and after nobody is there.
+func TestUDPServerBindKeepsWhatIsSent(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	refused := func() {
+		t.Helper()
+		var conn net.Conn
+		var err error
+		h.Do(func() { conn, err = net.Dial("udp4", "127.0.0.1:8080") })
+		assert.NilError(t, err)
+		ours(t, conn.(*net.UDPConn))
+		_, err = conn.Write([]byte("x"))
+		assert.NilError(t, err)
+		_, err = conn.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+	}
+	refused()
+	p := harness.Start(t, h, "udp_server/bind")
+	p.Line(`listening on 127\.0\.0\.1:8080 \(udp4\)`)
+	fds := socketsOf(t, p)
+	assert.Equal(t, len(fds), 1)
+
+	sender := listenUDP(t, h, "udp4", "127.0.0.1:0")
+	full := func() bool { return counter(t, h, "Udp", "RcvbufErrors") > 0 }
+	sent := 0
+	for ; !full(); sent++ {
+		assert.Assert(t, sent < 10_000)
+		sendUDP(t, sender, netip.MustParseAddrPort("127.0.0.1:8080"), fmt.Sprintf("%1000d", sent))
+	}
+	buf := make([]byte, 2000)
+	for i := range sent - 1 { // the last was dropped
+		n, _, err := unix.Recvfrom(fds[0], buf, unix.MSG_DONTWAIT)
+		assert.NilError(t, err)
+		assert.Equal(t, string(buf[:n]), fmt.Sprintf("%1000d", i))
+	}
+	_, _, err := unix.Recvfrom(fds[0], buf, unix.MSG_DONTWAIT)
+	assert.ErrorIs(t, err, unix.EAGAIN)
+	letGo(t, fds[0])
+	p.Stop()
+	refused()
 }

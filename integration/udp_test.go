@@ -213,7 +213,7 @@ func TestUDPServerServerCommandLine(t *testing.T) {
 
 // noPort lists what no program takes for a host and a port.
 func noPort(name string) (wrong []misuse) {
-	for _, addr := range []string{"8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:http", "::1:8080:"} {
+	for _, addr := range []string{"8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:8a", "127.0.0.1:http", "::1:8080:"} {
 		wrong = append(wrong, misuse{[]string{"-addr", addr}, name + ": -addr " + strconv.Quote(addr) + " is not a host and a port"})
 	}
 	return wrong
@@ -247,8 +247,7 @@ func TestUDPServerServerRinfoOfNode(t *testing.T) {
 	node.Exit(0)
 }
 
-// Bound is enough: what is sent there waits in the kernel, though this program
-// never reads; before and after, the sender is refused.
+// Once for each family, as the page shows it.
 func TestUDPServerBindTranscript(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
@@ -538,15 +537,23 @@ func TestUDPClientClientHearsItsPeerOnly(t *testing.T) {
 	client.Exit(0)
 }
 
-// A long reply arrives whole, and is shown cut.
+// A long message and a long reply arrive whole, and are shown cut.
 func TestUDPClientClientLongReply(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
-	peer := listenUDP(t, h, "udp4", "127.0.0.1:0")
-	client, from := waitingClient(t, h, peer, "-timeout", "1h")
-	sendUDP(t, peer, from, strings.Repeat("x", 8000))
-	client.Line(fmt.Sprintf(`received 8000 bytes from %v: "x{64}"…`, addrOf(peer)))
-	client.Exit(0)
+	server, addr := echoServer(t, h)
+	for _, c := range []struct {
+		n     int
+		shown string
+	}{{64, `"x{64}"`}, {65, `"x{64}"…`}, {8000, `"x{64}"…`}} {
+		client := harness.Start(t, h, "udp_client/client", "-message", strings.Repeat("x", c.n), "-timeout", "1h")
+		client.Line(`connected to .*`)
+		client.Line(fmt.Sprintf(`sent %d bytes: %s`, c.n, c.shown))
+		client.Line(fmt.Sprintf(`received %d bytes from %v: %s`, c.n, addr, c.shown))
+		client.Exit(0)
+		server.Line(fmt.Sprintf(`\S+ IPv4 sent %d bytes: %s`, c.n, c.shown))
+	}
+	server.Stop()
 }
 
 func TestUDPClientClientStop(t *testing.T) {
@@ -612,9 +619,14 @@ func TestUDPClientSendTranscript(t *testing.T) {
 func TestUDPClientSendPort(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
-	for _, c := range []struct{ peer, local string }{{"127.0.0.1", "0.0.0.0"}, {"[::1]", "[::]"}} {
+	for _, c := range []struct{ host, peer, local string }{
+		{"127.0.0.1", "127.0.0.1", "0.0.0.0"},
+		{"[::1]", "[::1]", "[::]"},
+		{"", "127.0.0.1", "0.0.0.0"}, // left out, it is this machine
+	} {
 		peer := listenUDP(t, h, "udp", c.peer+":0")
-		p, port := sentBy(t, h, 5, addrOf(peer).String(), c.local, "-addr", addrOf(peer).String())
+		to := fmt.Sprintf("%s:%d", c.host, addrOf(peer).Port())
+		p, port := sentBy(t, h, 5, to, c.local, "-addr", to)
 		data, from := receiveUDP(t, peer)
 		assert.Equal(t, data, "hello")
 		assert.Equal(t, from.String(), fmt.Sprintf("%s:%d", c.peer, port))
@@ -624,15 +636,18 @@ func TestUDPClientSendPort(t *testing.T) {
 	}
 }
 
-// A socket that nobody connected takes anybody's datagram for the reply.
+// A socket that nobody connected takes anybody's datagram for the reply, whole,
+// and shows 64 bytes of it.
 func TestUDPClientSendHearsAnybody(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	peer, stranger := listenUDP(t, h, "udp4", "127.0.0.1:0"), listenUDP(t, h, "udp4", "127.0.0.1:0")
-	p, port := sentBy(t, h, 5, addrOf(peer).String(), "0.0.0.0", "-addr", addrOf(peer).String())
-	sendUDP(t, stranger, netip.AddrPortFrom(addrOf(stranger).Addr(), port), strings.Repeat("x", 8000))
-	p.Line(fmt.Sprintf(`received 8000 bytes from %v: "x{64}"…`, addrOf(stranger)))
-	p.Exit(0)
+	for n, shown := range map[int]string{64: `"x{64}"`, 65: `"x{64}"…`, 8000: `"x{64}"…`} {
+		p, port := sentBy(t, h, 5, addrOf(peer).String(), "0.0.0.0", "-addr", addrOf(peer).String())
+		sendUDP(t, stranger, netip.AddrPortFrom(addrOf(stranger).Addr(), port), strings.Repeat("x", n))
+		p.Line(fmt.Sprintf(`received %d bytes from %v: %s`, n, addrOf(stranger), shown))
+		p.Exit(0)
+	}
 }
 
 // Nobody listens: the sender is not told, and waits on.
@@ -714,13 +729,11 @@ func TestUDPClientSendFailures(t *testing.T) {
 func TestUDPClientSendPlainSockets(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
-	closed := listenUDP(t, h, "udp4", "127.0.0.1:0")
-	closed.Close()
-	at, live := addrOf(closed), listenUDP(t, h, "udp4", "127.0.0.1:0")
-
-	unconnected := listenUDP(t, h, "udp4", "127.0.0.1:0")
+	// Not a port that was open a moment ago: the system may choose it again.
+	const closed = "127.0.0.1:8080"
+	live, unconnected := listenUDP(t, h, "udp4", "127.0.0.1:0"), listenUDP(t, h, "udp4", "127.0.0.1:0")
 	for range 3 {
-		sendUDP(t, unconnected, at, "x")
+		sendUDP(t, unconnected, netip.MustParseAddrPort(closed), "x")
 	}
 	sendUDP(t, unconnected, addrOf(live), "on")
 	data, _ := receiveUDP(t, live)
@@ -728,7 +741,7 @@ func TestUDPClientSendPlainSockets(t *testing.T) {
 
 	var conn net.Conn
 	var err error
-	h.Do(func() { conn, err = net.Dial("udp4", at.String()) })
+	h.Do(func() { conn, err = net.Dial("udp4", closed) })
 	assert.NilError(t, err)
 	ours(t, conn.(*net.UDPConn))
 	_, err = conn.Write([]byte("x")) // leaves, and is refused
