@@ -9,6 +9,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -230,20 +231,39 @@ var failed = regexp.MustCompile(`--- FAIL: (\w+)`)
 // run runs tests. A test that waits in vain gives up before patience is over, and
 // so can say which it is.
 func (l *lab) run(tests string, patience time.Duration) (killer string, err error) {
-	cmd := exec.Command(l.suite, "-test.failfast", "-test.timeout", patience.String(), "-test.run", tests)
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	cmd := exec.CommandContext(ctx, l.suite, "-test.failfast", "-test.timeout", patience.String(), "-test.run", tests)
 	cmd.Dir = filepath.Join(l.top, "integration")
 	cmd.Env = append(os.Environ(), "SOCKETS_PROGRAMS="+filepath.Join(l.dir, "programs"))
 	cmd.WaitDelay = time.Second
-	out, err := cmd.CombinedOutput()
-	switch {
+	out := &untilFailed{stop: stop}
+	cmd.Stdout, cmd.Stderr = out, out
+	switch err = cmd.Run(); {
 	case err == nil:
 		return "", nil
-	case failed.Match(out):
-		return string(failed.FindSubmatch(out)[1]), nil
-	case bytes.Contains(out, []byte("panic: test timed out")):
+	case failed.Match(out.Bytes()):
+		return string(failed.FindSubmatch(out.Bytes())[1]), nil
+	case bytes.Contains(out.Bytes(), []byte("panic: test timed out")):
 		return "the tests hang", nil
 	}
 	return "", fmt.Errorf("the suite: %w\n%s", err, out)
+}
+
+// untilFailed collects output, and stops once a test has failed: -test.failfast
+// waits for those that run in parallel.
+type untilFailed struct {
+	bytes.Buffer
+	stop func()
+}
+
+func (u *untilFailed) Write(p []byte) (int, error) {
+	defer func() {
+		if failed.Match(u.Bytes()) {
+			u.stop()
+		}
+	}()
+	return u.Buffer.Write(p)
 }
 
 // mutant is a program with one small change.
