@@ -45,7 +45,7 @@ func main() {
 	// Go asks for as many as the system allows and has no parameter for it.
 	n, err := setBacklog(ln.(*net.TCPListener), *backlog)
 	if errors.Is(err, errors.ErrUnsupported) {
-		log.Print("this system does not let a program change the backlog of a listening socket")
+		log.Print("only on Linux can this program change the backlog and ask for it")
 	} else if err != nil {
 		log.Fatalf("listen %v: %v", ln.Addr(), err)
 	}
