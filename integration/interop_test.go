@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -946,6 +947,28 @@ func TestMulticastMembershipNode(t *testing.T) {
 		c.Exit(0)
 		other.Stop()
 		s.Stop()
+	})
+}
+
+// Both hear the sender that they were asked to hear, and no other: on lo it is the
+// machine at one of its addresses.
+func TestMulticastSourceNode(t *testing.T) {
+	lab.Require(t, "namespaces", lab.Isolated())
+	withNode(t, func(t *testing.T, h *lab.Host, server, client start) {
+		c := client("multicast/source")
+		c.Line(`listening on (?:0\.0\.0\.0|232\.185\.192\.108):8080`)
+		c.Line(`joined 232\.185\.192\.108 from 127\.0\.0\.1 on lo`)
+		all := member(t, h, sourceGroup, "lo")
+		other := sender(t, h, "lo", net.IPv4(127, 0, 0, 2))
+		_, err := other.WriteTo([]byte("other"), nil, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(sourceGroup)))
+		assert.NilError(t, err)
+		_, _, src := hear(t, all)
+		assert.Equal(t, src, other.LocalAddr().String())
+		s := server("multicast/server", "--group", sourceGroup, "--count", "1")
+		from := sending(s, sourceGroup, "lo", 128, "on")
+		c.Line(heard(from, s.Line(`sent 19 bytes: (".*")`)[0])) // and not the other's
+		s.Exit(0)
+		c.Stop()
 	})
 }
 

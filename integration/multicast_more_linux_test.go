@@ -81,16 +81,34 @@ func igmpMessages(packet []byte, group string) (said []string) {
 		records := igmp[8:]
 		for range binary.BigEndian.Uint16(igmp[6:]) {
 			if [4]byte(records[4:8]) == want {
-				name := map[byte]string{3: "v3 change to include none", 4: "v3 change to exclude none"}[records[0]]
-				if sources := binary.BigEndian.Uint16(records[2:]); name == "" || sources > 0 {
-					name = fmt.Sprintf("v3 type %d with %d sources", records[0], sources)
+				name := map[byte]string{3: "change to include", 4: "change to exclude", 5: "allow", 6: "block"}[records[0]]
+				if name == "" {
+					name = fmt.Sprintf("type %d", records[0])
 				}
-				said = append(said, name)
+				sources := "none"
+				for i := range int(binary.BigEndian.Uint16(records[2:])) {
+					sources = net.IP(records[8+4*i:][:4]).String() // no program here has two
+				}
+				said = append(said, "v3 "+name+" "+sources)
 			}
 			records = records[8+4*int(binary.BigEndian.Uint16(records[2:]))+4*int(records[1]):]
 		}
 	}
 	return said
+}
+
+// said waits until something is said of a group that differs from what was said
+// before: hosts repeat themselves in case of loss.
+func (tap multicastTap) said(group, before string) (message string, packet []byte) {
+	tap.t.Helper()
+	for {
+		packet, _ = tap.next(unix.IPPROTO_IGMP)
+		for _, message := range igmpMessages(packet, group) {
+			if message != before {
+				return message, packet
+			}
+		}
+	}
 }
 
 // The host on the other side of the link sees the reports that tell routers
@@ -109,27 +127,15 @@ func TestMulticastMembershipOnTheWire(t *testing.T) {
 			lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
 			setSysctl(t, a, "net/ipv4/conf/eth0/force_igmp_version", c.version)
 			tap := tapMulticast(t, b, "eth0")
-			// said waits until something is said of the group that differs from
-			// what was said before: hosts repeat themselves in case of loss.
-			said := func(before string) (message string, packet []byte) {
-				for {
-					packet, _ = tap.next(unix.IPPROTO_IGMP)
-					for _, message := range igmpMessages(packet, "230.185.192.108") {
-						if message != before {
-							return message, packet
-						}
-					}
-				}
-			}
 			p := harness.Start(t, a, "multicast/membership", "-interface", "eth0", "-leave-after", "100ms")
 			p.Ready()
 			p.Line("joined .* on eth0")
-			message, packet := said("")
+			message, packet := tap.said("230.185.192.108", "")
 			assert.Equal(t, message, c.join)
 			assert.Equal(t, net.IP(packet[12:16]).String(), "10.0.0.1")
 			assert.Equal(t, packet[8], byte(1)) // TTL: IGMP does not leave the link
 			p.Line("left .* on eth0")
-			message, packet = said(c.join)
+			message, packet = tap.said("230.185.192.108", c.join)
 			assert.Equal(t, message, c.leave)
 			assert.Equal(t, net.IP(packet[16:20]).String(), c.leaveTo)
 			p.Stop()
@@ -240,15 +246,11 @@ func TestMulticastMembershipTwice(t *testing.T) {
 	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
 	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
 	p := member(t, a, notesGroup, "lo")
-	lo := loopbackOf(t, a)
-	var eth0 *net.Interface
-	var err error
-	a.Do(func() { eth0, err = net.InterfaceByName("eth0") })
-	assert.NilError(t, err)
+	lo, eth0 := loopbackOf(t, a), interfaceOf(t, a, "eth0")
 	group := &net.UDPAddr{IP: net.IPv4(230, 185, 192, 108)}
 	other := &net.UDPAddr{IP: net.IPv4(239, 1, 2, 3)}
 
-	err = p.JoinGroup(lo, group)
+	err := p.JoinGroup(lo, group)
 	assert.Assert(t, errors.Is(err, unix.EADDRINUSE), "%v", err)
 	err = p.LeaveGroup(lo, other)
 	assert.Assert(t, errors.Is(err, unix.EADDRNOTAVAIL), "%v", err)

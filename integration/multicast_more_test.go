@@ -43,12 +43,8 @@ func sendTTLs(t *testing.T, on *lab.Host, list string, args ...string) (from str
 func sender(t *testing.T, on *lab.Host, ifname string, ip net.IP) *ipv4.PacketConn {
 	t.Helper()
 	conn := listenUDP(t, on, "udp4", net.JoinHostPort(ip.String(), "0"))
-	var ifi *net.Interface
-	var err error
-	on.Do(func() { ifi, err = net.InterfaceByName(ifname) })
-	assert.NilError(t, err)
 	p := ipv4.NewPacketConn(conn)
-	assert.NilError(t, p.SetMulticastInterface(ifi))
+	assert.NilError(t, p.SetMulticastInterface(interfaceOf(t, on, ifname)))
 	return p
 }
 

@@ -52,15 +52,12 @@ func marker(t *testing.T, on *lab.Host, args ...string) (from string) {
 func member(t *testing.T, on *lab.Host, group, ifname string) *ipv4.PacketConn {
 	t.Helper()
 	addr := net.UDPAddrFromAddrPort(netip.MustParseAddrPort(group))
+	ifi := interfaceOf(t, on, ifname)
 	var p *ipv4.PacketConn
 	var err error
 	on.Do(func() {
 		var conn net.PacketConn
 		if conn, err = net.ListenPacket("udp4", group); err != nil {
-			return
-		}
-		var ifi *net.Interface
-		if ifi, err = net.InterfaceByName(ifname); err != nil {
 			return
 		}
 		p = ipv4.NewPacketConn(conn)
@@ -310,6 +307,15 @@ func TestMulticastClientShowsData(t *testing.T) {
 		client.Line(conn.LocalAddr().String() + ` TTL 1: ` + c.shown)
 	}
 	client.Stop()
+}
+
+// interfaceOf returns a host's interface of that name.
+func interfaceOf(t *testing.T, on *lab.Host, name string) (ifi *net.Interface) {
+	t.Helper()
+	var err error
+	on.Do(func() { ifi, err = net.InterfaceByName(name) })
+	assert.NilError(t, err)
+	return ifi
 }
 
 func loopbackOf(t *testing.T, on *lab.Host) (ifi *net.Interface) {

@@ -32,8 +32,8 @@ func routed(t *testing.T) (left, router, right *lab.Host) {
 
 // routeMulticast starts smcroute, Debian's static multicast router, and waits
 // until the kernel has its route: what comes in for the group on eth0 goes out
-// on eth1.
-func routeMulticast(t *testing.T, router *lab.Host, group string) *harness.Program {
+// on eth1. With a source it is that one's only.
+func routeMulticast(t *testing.T, router *lab.Host, group string, source ...string) *harness.Program {
 	t.Helper()
 	path, err := exec.LookPath("smcrouted")
 	if err != nil {
@@ -42,8 +42,12 @@ func routeMulticast(t *testing.T, router *lab.Host, group string) *harness.Progr
 	lab.Require(t, "smcroute", err == nil)
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "smcroute.conf")
+	of := "group " + group
+	if len(source) > 0 {
+		of = "source " + source[0] + " " + of
+	}
 	assert.NilError(t, os.WriteFile(conf, fmt.Appendf(nil,
-		"mgroup from eth0 group %[1]s\nmroute from eth0 group %[1]s to eth1\n", group), 0o644))
+		"mgroup from eth0 %[1]s\nmroute from eth0 %[1]s to eth1\n", of), 0o644))
 	p := harness.Command(t, router, exec.Command(path, "-n", "-f", conf,
 		"-P", filepath.Join(dir, "pid"), "-u", filepath.Join(dir, "sock"), "-i", "sockets"))
 	poll.WaitOn(t, func(poll.LogT) poll.Result {

@@ -32,6 +32,7 @@ SECTIONS = [
     "multicast/membership",
     "multicast/scopes",
     "multicast/server",
+    "multicast/source",
     "multicast/ttl",
 ]
 

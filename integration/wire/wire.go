@@ -43,6 +43,7 @@ type Event struct {
 	Seq      uint32         // relative to the SYN's, as Wireshark counts: the first byte is 1
 	TTL      uint8
 	Group    netip.Addr // of an IGMP event
+	Source   netip.Addr // of an IGMP event for one source
 	Offset   int        // of a fragment, in bytes
 	Text     string     // of an ICMP event
 }
@@ -110,21 +111,12 @@ func Events(packets []gopacket.Packet) (events []Event) {
 				}
 				events = append(events, e)
 			case *layers.IGMP: // version 3, RFC 3376
-				for _, record := range l.GroupRecords {
-					r := e
-					r.Group = addr(record.MulticastAddress)
-					switch record.Type {
-					case layers.IGMPToEx:
-						r.Kind = IGMPJoin
-					case layers.IGMPToIn:
-						r.Kind = IGMPLeave
-					default:
-						continue
-					}
+				for _, r := range memberships(l) {
 					// It is said more than once, lest it be lost (RFC 3376, 8.1).
-					of := Event{From: r.From, Group: r.Group}
+					of := Event{From: e.From, Group: r.Group, Source: r.Source}
 					if states[of] != r.Kind {
 						states[of] = r.Kind
+						r.Time, r.From, r.To, r.TTL = e.Time, e.From, e.To, e.TTL
 						events = append(events, r)
 					}
 				}
@@ -132,6 +124,29 @@ func Events(packets []gopacket.Packet) (events []Event) {
 		}
 	}
 	return events
+}
+
+// memberships tells what a report says has changed (RFC 3376, section 4.2.12).
+func memberships(report *layers.IGMP) (changes []Event) {
+	for _, record := range report.GroupRecords {
+		change := Event{Group: addr(record.MulticastAddress)}
+		switch record.Type {
+		case layers.IGMPToEx, layers.IGMPAllow:
+			change.Kind = IGMPJoin
+		case layers.IGMPToIn, layers.IGMPBlock:
+			change.Kind = IGMPLeave
+		default: // what has not changed
+			continue
+		}
+		if len(record.SourceAddresses) == 0 {
+			changes = append(changes, change)
+		}
+		for _, source := range record.SourceAddresses {
+			change.Source = addr(source)
+			changes = append(changes, change)
+		}
+	}
+	return changes
 }
 
 func segment(streams map[flow]*stream, e Event, tcp *layers.TCP) (events []Event) {
@@ -341,6 +356,9 @@ func (e Event) Label() string {
 	case ICMP:
 		return "ICMP " + e.Text
 	case IGMPJoin, IGMPLeave:
+		if e.Source.IsValid() {
+			return fmt.Sprintf("%s %v from %v", e.Kind, e.Group, e.Source)
+		}
 		return fmt.Sprintf("%s %v", e.Kind, e.Group)
 	}
 	return string(e.Kind)
