@@ -400,3 +400,36 @@ func TestMulticastServerInterfaceWithoutAddress(t *testing.T) {
 		testFailure(t, a, name+`: interface "eth0": no IPv4 address`, "multicast/"+name, "-interface", "eth0")
 	}
 }
+
+// sender is a plain socket that sends to groups by the loopback interface, or
+// from an address by its own.
+func sender(t *testing.T, on *lab.Host, ifname string, ip net.IP) *ipv4.PacketConn {
+	t.Helper()
+	conn := listenUDP(t, on, "udp4", net.JoinHostPort(ip.String(), "0"))
+	p := ipv4.NewPacketConn(conn)
+	assert.NilError(t, p.SetMulticastInterface(interfaceOf(t, on, ifname)))
+	return p
+}
+
+// Of unicast, one of two sockets on a port gets all; of multicast, both.
+func TestMulticastClientUnicastOnASharedPort(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	plain := []*ipv4.PacketConn{member(t, h, notesGroup, "lo"), member(t, h, notesGroup, "lo")}
+	out := sender(t, h, "lo", net.IPv4(127, 0, 0, 1))
+	for _, to := range []string{"127.0.0.1:8080", notesGroup} {
+		_, err := out.WriteTo([]byte(to), nil, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(to)))
+		assert.NilError(t, err)
+	}
+	unicast := 0
+	for _, p := range plain {
+		data, _, _ := hear(t, p)
+		if data == "127.0.0.1:8080" {
+			unicast++
+			data, _, _ = hear(t, p)
+		}
+		assert.Equal(t, data, notesGroup)
+	}
+	assert.Equal(t, unicast, 1)
+}
