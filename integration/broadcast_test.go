@@ -95,7 +95,7 @@ func TestBroadcastServerStop(t *testing.T) {
 
 func TestBroadcastServerCommandLine(t *testing.T) {
 	t.Parallel()
-	testCommandLine(t, "broadcast/server", "addr interval count", append(noPort("server"),
+	testCommandLine(t, "broadcast/server", "addr=127.255.255.255:8080 interval=1s count", append(noPort("server"),
 		misuse{[]string{"-interval", "0"}, "server: -interval 0s is not positive"},
 		misuse{[]string{"-interval", "-1s"}, "server: -interval -1s is not positive"},
 		misuse{[]string{"-interval", "1"}, `invalid value "1" for flag -interval: parse error`},
@@ -156,7 +156,7 @@ func TestBroadcastClientStop(t *testing.T) {
 
 func TestBroadcastClientCommandLine(t *testing.T) {
 	t.Parallel()
-	testCommandLine(t, "broadcast/client", "addr", noPort("client")...)
+	testCommandLine(t, "broadcast/client", "addr=0.0.0.0:8080", noPort("client")...)
 }
 
 // A port that another has taken without saying that it would share it.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -78,8 +79,12 @@ type misuse struct {
 	message string
 }
 
-// testCommandLine checks what every section promises of its command line:
-// -h explains the section and lists the flags; what is wrong is refused.
+// byDefault is the end of a flag's description, with a value of one word.
+var byDefault = regexp.MustCompile(`\(default "?(\S+?)"?\)\n$`)
+
+// testCommandLine checks what every section promises of its command line: -h
+// explains the section and lists the flags, here name or name=default; what is
+// wrong is refused.
 func testCommandLine(t *testing.T, section string, flags string, wrong ...misuse) {
 	t.Helper()
 	h := lab.NewHost(t, "h")
@@ -92,9 +97,13 @@ func testCommandLine(t *testing.T, section string, flags string, wrong ...misuse
 	assert.Assert(t, strings.HasPrefix(help, name+" shows "), help)
 	assert.Assert(t, strings.HasSuffix(lines[0], ".\n"), help)
 	var listed []string
-	for _, line := range lines[1:] {
+	for i, line := range lines[1:] {
 		if flag, ok := strings.CutPrefix(line, "  -"); ok {
-			listed = append(listed, strings.Fields(flag)[0])
+			flag = strings.Fields(flag)[0]
+			if value := byDefault.FindStringSubmatch(lines[i+2]); value != nil {
+				flag += "=" + value[1]
+			}
+			listed = append(listed, flag)
 		}
 	}
 	want := strings.Fields(flags)
@@ -110,7 +119,7 @@ func testCommandLine(t *testing.T, section string, flags string, wrong ...misuse
 		assert.Equal(t, stdout, "", "%v", w.args)
 		assert.Equal(t, stderr, w.message+"\n"+help, "%v", w.args)
 	}
-	if slices.Contains(want, "addr") { // a port is a decimal number
+	if strings.Contains(flags, "addr=") { // a port is a decimal number
 		_, stderr, code := harness.Run(t, h, section, "-addr", "127.0.0.1:8a")
 		assert.Equal(t, code, 2, stderr)
 		assert.Assert(t, strings.HasSuffix(stderr, "\n"+help), stderr)

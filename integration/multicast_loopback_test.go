@@ -116,7 +116,7 @@ func TestMulticastLoopbackSideBySide(t *testing.T) {
 
 func TestMulticastLoopbackCommandLine(t *testing.T) {
 	t.Parallel()
-	testCommandLine(t, "multicast/loopback", "group interface wait",
+	testCommandLine(t, "multicast/loopback", "group=230.185.192.108:8080 interface wait=500ms",
 		misuse{[]string{"-group", "192.0.2.1:8080"}, `loopback: -group "192.0.2.1:8080" is not an IPv4 multicast address and a port`},
 		misuse{[]string{"-group", "230.185.192.108:0"}, `loopback: -group "230.185.192.108:0" is not an IPv4 multicast address and a port`},
 		misuse{[]string{"-group", "nonsense"}, `invalid value "nonsense" for flag -group: not an ip:port`},

@@ -147,7 +147,7 @@ func TestMulticastMembershipInTheKernel(t *testing.T) {
 
 func TestMulticastMembershipCommandLine(t *testing.T) {
 	t.Parallel()
-	testCommandLine(t, "multicast/membership", "group interface leave-after",
+	testCommandLine(t, "multicast/membership", "group=230.185.192.108:8080 interface leave-after=5s",
 		misuse{[]string{"-group", "192.0.2.1:8080"}, `membership: -group "192.0.2.1:8080" is not an IPv4 multicast address and a port`},
 		misuse{[]string{"-group", "[ff02::1]:8080"}, `membership: -group "[ff02::1]:8080" is not an IPv4 multicast address and a port`},
 		misuse{[]string{"-group", "nonsense"}, `invalid value "nonsense" for flag -group: not an ip:port`},

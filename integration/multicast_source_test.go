@@ -62,7 +62,7 @@ func TestMulticastSourceCommandLine(t *testing.T) {
 		}
 		wrong = append(wrong, misuse{[]string{"-source", addr}, `source: -source "` + shown + `" is not the IPv4 address of a host`})
 	}
-	testCommandLine(t, "multicast/source", "group source interface", append(wrong,
+	testCommandLine(t, "multicast/source", "group=232.185.192.108:8080 source=127.0.0.1 interface", append(wrong,
 		misuse{[]string{"-group", "192.0.2.1:8080"}, `source: -group "192.0.2.1:8080" is not an IPv4 multicast address and a port`},
 		misuse{[]string{"-group", "[ff32::1]:8080"}, `source: -group "[ff32::1]:8080" is not an IPv4 multicast address and a port`},
 		misuse{[]string{"-group", "nonsense"}, `invalid value "nonsense" for flag -group: not an ip:port`},

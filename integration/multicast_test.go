@@ -353,7 +353,7 @@ func TestMulticastServerCommandLine(t *testing.T) {
 	notAGroup := func(addr string) misuse {
 		return misuse{[]string{"-group", addr}, "server: -group " + strconv.Quote(addr) + " is not an IPv4 multicast address and a port"}
 	}
-	testCommandLine(t, "multicast/server", "group interface ttl loopback interval count",
+	testCommandLine(t, "multicast/server", "group=230.185.192.108:8080 interface ttl=128 loopback=true interval=1s count",
 		notAGroup("192.0.2.1:8080"), notAGroup("223.255.255.255:1"), notAGroup("240.0.0.0:1"),
 		notAGroup("[ff02::1]:8080"), notAGroup("230.185.192.108:0"),
 		misuse{[]string{"-group", "230.185.192.108"}, `invalid value "230.185.192.108" for flag -group: not an ip:port`},
@@ -368,7 +368,7 @@ func TestMulticastServerCommandLine(t *testing.T) {
 
 func TestMulticastClientCommandLine(t *testing.T) {
 	t.Parallel()
-	testCommandLine(t, "multicast/client", "group interface",
+	testCommandLine(t, "multicast/client", "group=230.185.192.108:8080 interface",
 		misuse{[]string{"-group", "192.0.2.1:8080"}, `client: -group "192.0.2.1:8080" is not an IPv4 multicast address and a port`},
 		misuse{[]string{"-group", "[ff02::1]:8080"}, `client: -group "[ff02::1]:8080" is not an IPv4 multicast address and a port`},
 		misuse{[]string{"-group", "nonsense"}, `invalid value "nonsense" for flag -group: not an ip:port`},

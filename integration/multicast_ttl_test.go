@@ -97,7 +97,7 @@ func TestMulticastTTLCommandLine(t *testing.T) {
 	list := func(list, item string) misuse {
 		return misuse{[]string{"-ttl", list}, fmt.Sprintf("invalid value %q for flag -ttl: %q is not a number from 0 to 255", list, item)}
 	}
-	testCommandLine(t, "multicast/ttl", "group interface ttl",
+	testCommandLine(t, "multicast/ttl", "group=230.185.192.108:8080 interface ttl=0,1,2,128",
 		list("256", "256"), list("-1", "-1"), list("far", "far"), list("", ""), list("1,", ""), list("1,,2", ""),
 		list("0,1,2,300", "300"), list("1;2", "1;2"), list("1.5", "1.5"), list("0x10", "0x10"),
 		misuse{[]string{"-group", "192.0.2.1:8080"}, `ttl: -group "192.0.2.1:8080" is not an IPv4 multicast address and a port`},

@@ -39,7 +39,7 @@ func testTCPServerRefusals(t *testing.T, section, flags string, wrong ...misuse)
 	for _, addr := range []string{"nonsense", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:65536", "::1:0", ""} {
 		wrong = append(wrong, misuse{[]string{"-addr", addr}, section + ": -addr " + strconv.Quote(addr) + " is not a host and a port"})
 	}
-	testCommandLine(t, "tcp_server/"+section, "addr "+flags, wrong...)
+	testCommandLine(t, "tcp_server/"+section, "addr=127.0.0.1:8080 "+flags, wrong...)
 
 	h := lab.NewHost(t, "h")
 	taken := listenTCP(t, h, "127.0.0.1:0").Addr().String()
@@ -287,7 +287,7 @@ func TestTCPServerListenRefusals(t *testing.T) {
 	outside := func(n string) misuse {
 		return misuse{[]string{"-backlog", n}, "listen: -backlog " + n + " is not from 1 to 2147483647"}
 	}
-	testTCPServerRefusals(t, "listen", "backlog", outside("0"), outside("-1"), outside("2147483648"),
+	testTCPServerRefusals(t, "listen", "backlog=511", outside("0"), outside("-1"), outside("2147483648"),
 		misuse{[]string{"-backlog", "x"}, `invalid value "x" for flag -backlog: parse error`})
 }
 
@@ -702,7 +702,7 @@ func TestTCPServerHalfOpenStops(t *testing.T) {
 
 func TestTCPServerHalfOpenRefusals(t *testing.T) {
 	t.Parallel()
-	testTCPServerRefusals(t, "half_open", "allow",
+	testTCPServerRefusals(t, "half_open", "allow=true",
 		misuse{[]string{"-allow=perhaps"}, `invalid boolean value "perhaps" for -allow: parse error`})
 }
 
