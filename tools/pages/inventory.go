@@ -37,8 +37,8 @@ func TestPrefix(chapter, section string) string {
 }
 
 // Inventory lists what is amiss: a section (a folder with a main.go) without an
-// alias, a proof, or its place on both pages with code and transcript; a page
-// that names a test that is not there; a page that is out of date.
+// alias, a proof, or its place on both pages with code and transcript, and in the
+// lists of chapters; a page that names a test that is not there; a page that is out of date.
 func Inventory(tree fs.FS) (amiss []string, err error) {
 	say := func(format string, args ...any) { amiss = append(amiss, fmt.Sprintf(format, args...)) }
 	read := func(name string) string {
@@ -82,6 +82,10 @@ func Inventory(tree fs.FS) (amiss []string, err error) {
 				}
 				if !strings.Contains(page, "<!-- weave: "+main+" -->") {
 					say("%s does not show %s", name, main)
+				}
+				row := regexp.MustCompile(`(?m)^\| .*\(` + name + `\) \|.*\b` + section + `\b`)
+				if !row.MatchString(read(language)) {
+					say("%s does not list %s in the row of %s", language, section, chapter)
 				}
 				if !strings.Contains(page, "bazel run //"+chapter+":"+section) {
 					say("%s does not say how to run //%s:%s", name, chapter, section)

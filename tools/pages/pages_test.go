@@ -65,6 +65,7 @@ func whole() fstest.MapFS {
 	}
 	tree["multicast/BUILD.bazel"].Data = []byte("alias(\n    name = \"ttl\",\n    actual = \"//multicast/ttl\",\n)\n")
 	for _, language := range Languages {
+		tree[language] = &fstest.MapFile{Data: []byte("| [multicast](multicast/" + language + ") | ttl |\n")}
 		tree["multicast/"+language].Data = []byte("## `ttl`: x\n\nbazel run //multicast:ttl\n<!-- weave: multicast/ttl/main.go -->\n```go\npackage main\n```\n<!-- end -->\nTestMulticastTTLArrives\n")
 	}
 	return tree
@@ -83,6 +84,7 @@ func TestInventory(t *testing.T) {
 		"not in suite":    {"integration/sections.bzl", "", "integration/sections.bzl does not list multicast/ttl"},
 		"no proof":        {"integration/multicast_test.go", "", "multicast/README.md names TestMulticastTTLArrives, and there is no such test"},
 		"not on the page": {"multicast/README.zh-CN.md", "", "multicast/README.zh-CN.md has no heading with `ttl`"},
+		"not in the list": {"README.md", "| [multicast](multicast/README.md) | ttls |\n", "README.md does not list ttl in the row of multicast"},
 		"stale page":      {"multicast/ttl/main.go", "package other\n", "multicast/README.md is out of date: run bazel run //tools/weave"},
 	} {
 		t.Run(name, func(t *testing.T) {

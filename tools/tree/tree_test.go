@@ -34,7 +34,7 @@ func top(t *testing.T) string {
 }
 
 // tool runs gazelle or buildifier: the one that Bazel built, or go tool's.
-func tool(t *testing.T, name string, args ...string) {
+func tool(t *testing.T, name, remedy string, args ...string) {
 	t.Helper()
 	cmd := exec.Command("go", append([]string{"tool", name}, args...)...)
 	if path := os.Getenv("TREE_" + strings.ToUpper(name)); path != "" {
@@ -43,7 +43,7 @@ func tool(t *testing.T, name string, args ...string) {
 	var said bytes.Buffer // go tool also tells what it downloads
 	cmd.Stderr = &said
 	if diff, err := cmd.Output(); err != nil || len(diff) > 0 {
-		t.Errorf("%s: %v\n%s%s", name, err, diff, &said)
+		t.Errorf("%s: %v\n%s%s\nrun bazel run %s", name, err, diff, &said, remedy)
 	}
 }
 
@@ -69,12 +69,10 @@ func TestGofmt(t *testing.T) {
 	})
 }
 
-// If this fails, run: bazel run //:gazelle
 func TestGazelle(t *testing.T) {
-	tool(t, "gazelle", "-repo_root="+top(t), "-mode=diff", top(t))
+	tool(t, "gazelle", "//:gazelle", "-repo_root="+top(t), "-mode=diff", top(t))
 }
 
-// If this fails, run: bazel run //tools:buildifier
 func TestBuildifier(t *testing.T) {
 	args := []string{"-mode=check", "-lint=warn"}
 	walk(t, func(name string, _ []byte) {
@@ -87,7 +85,7 @@ func TestBuildifier(t *testing.T) {
 		}
 		args = append(args, filepath.Join(top(t), name))
 	})
-	tool(t, "buildifier", args...)
+	tool(t, "buildifier", "//tools:buildifier", args...)
 }
 
 // rulesGoMod is the go.mod of rules_go, which both of Bazel's modes build with.
