@@ -449,4 +449,5 @@ func TestMulticastJoinRefused(t *testing.T) {
 	for _, section := range []string{"client", "loopback", "membership"} {
 		testFailure(t, h, section+": join "+group+" on lo: setsockopt: no buffer space available", "multicast/"+section)
 	}
+	testFailure(t, h, "source: join 232.185.192.108 from 127.0.0.1 on lo: setsockopt: no buffer space available", "multicast/source")
 }
