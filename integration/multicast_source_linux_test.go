@@ -165,7 +165,8 @@ func TestMulticastSourceInTheKernel(t *testing.T) {
 	p.Stop()
 }
 
-// Version 3 of IGMP names the source, which versions 1 and 2 cannot.
+// Version 3 of IGMP names the source, which versions 1 and 2 cannot. The kernel
+// filters all the same.
 func TestMulticastSourceOnTheWire(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -176,12 +177,21 @@ func TestMulticastSourceOnTheWire(t *testing.T) {
 	} {
 		t.Run("IGMPv"+c.version, func(t *testing.T) {
 			t.Parallel()
-			h, one, _ := shared(t)
+			h, one, two := shared(t)
 			setSysctl(t, h, "net/ipv4/conf/eth0/force_igmp_version", c.version)
 			reports := tapMulticast(t, one, "eth0")
 			p := choosy(t, h, "-interface", "eth0", "-source", "10.0.0.1")
 			message, _ := reports.said("232.185.192.108", "")
 			assert.Equal(t, message, c.join)
+
+			plain, err := sourceMember(t, h, "eth0", "10.0.0.1")
+			assert.NilError(t, err)
+			sendToSource(t, two, "1")
+			_, from := sendToSource(t, one, "1")
+			_, _, src := hear(t, plain)
+			assert.Equal(t, src, from) // and not two's
+			plain.Close()
+			p.Line(from + ` .*`)
 			p.Stop()
 			message, _ = reports.said("232.185.192.108", c.join)
 			assert.Equal(t, message, c.leave)

@@ -129,21 +129,24 @@ func Events(packets []gopacket.Packet) (events []Event) {
 // memberships tells what a report says has changed (RFC 3376, section 4.2.12).
 func memberships(report *layers.IGMP) (changes []Event) {
 	for _, record := range report.GroupRecords {
-		change := Event{Group: addr(record.MulticastAddress)}
+		change := func(kind Kind, source netip.Addr) {
+			changes = append(changes, Event{Kind: kind, Group: addr(record.MulticastAddress), Source: source})
+		}
+		each := IGMPJoin
 		switch record.Type {
-		case layers.IGMPToEx, layers.IGMPAllow:
-			change.Kind = IGMPJoin
-		case layers.IGMPToIn, layers.IGMPBlock:
-			change.Kind = IGMPLeave
+		case layers.IGMPToEx: // its sources are those that nobody wants
+			change(IGMPJoin, netip.Addr{})
+			continue
+		case layers.IGMPToIn: // its sources are still wanted
+			change(IGMPLeave, netip.Addr{})
+		case layers.IGMPAllow:
+		case layers.IGMPBlock:
+			each = IGMPLeave
 		default: // what has not changed
 			continue
 		}
-		if len(record.SourceAddresses) == 0 {
-			changes = append(changes, change)
-		}
 		for _, source := range record.SourceAddresses {
-			change.Source = addr(source)
-			changes = append(changes, change)
+			change(each, addr(source))
 		}
 	}
 	return changes

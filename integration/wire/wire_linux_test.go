@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -198,4 +199,35 @@ func TestMembership(t *testing.T) {
 	assert.Equal(t, Only(events, IGMPJoin)[0].Label(), "IGMP join 239.1.2.3")
 	assert.Equal(t, Only(events, IGMPLeave)[0].Label(), "IGMP leave 239.1.2.3")
 	assert.Equal(t, Only(events, UDP)[0].Label(), "5 bytes, TTL 1")
+}
+
+// A member for one source says so; one for any source as well hides it, and the
+// leave of that one shows it again.
+func TestSourceMembership(t *testing.T) {
+	a, _, c := cable(t)
+	var one, every net.PacketConn
+	var card *net.Interface
+	var errs [3]error
+	a.Do(func() {
+		one, errs[0] = net.ListenPacket("udp4", "0.0.0.0:0")
+		every, errs[1] = net.ListenPacket("udp4", "0.0.0.0:0")
+		card, errs[2] = net.InterfaceByName("eth0")
+	})
+	assert.NilError(t, errors.Join(errs[:]...))
+	defer one.Close()
+	defer every.Close()
+	group, source := &net.UDPAddr{IP: net.IPv4(232, 1, 2, 3)}, &net.UDPAddr{IP: net.IPv4(10, 0, 0, 2)}
+	assert.NilError(t, ipv4.NewPacketConn(one).JoinSourceSpecificGroup(card, group, source))
+	c.Await("the join", last(IGMPJoin, 1))
+	assert.NilError(t, ipv4.NewPacketConn(every).JoinGroup(card, group))
+	c.Await("the join for any", last(IGMPJoin, 2))
+	assert.NilError(t, every.Close())
+	c.Await("its leave", last(IGMPLeave, 1))
+	assert.NilError(t, one.Close())
+	events := c.Await("the leave", last(IGMPLeave, 2))
+	assert.Equal(t, brief(Only(events, IGMPJoin, IGMPLeave)), `a: IGMP join 232.1.2.3 from 10.0.0.2
+a: IGMP join 232.1.2.3
+a: IGMP leave 232.1.2.3
+a: IGMP leave 232.1.2.3 from 10.0.0.2
+`)
 }
