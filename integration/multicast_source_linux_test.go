@@ -234,7 +234,7 @@ func TestMulticastSourceAcrossARouter(t *testing.T) {
 	lab.Link(t, router, "10.0.2.1/24", right, "10.0.2.2/24")
 	right.Route(t, "10.0.1.0/24", "10.0.2.1")
 	router.Forward(t)
-	smcroute := routeMulticast(t, router, "232.185.192.108", "10.0.1.2")
+	smcroute := routeMulticast(t, router, "232.185.192.108")
 	near := member(t, router, sourceGroup, "eth0")
 	p := choosy(t, right, "-interface", "eth0", "-source", "10.0.1.2")
 	client := joined(t, right, "-interface", "eth0", "-group", sourceGroup)

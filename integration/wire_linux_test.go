@@ -199,7 +199,7 @@ func TestTCPServerCloseEventWire(t *testing.T) {
 func TestTCPServerPauseResumeWire(t *testing.T) {
 	t.Parallel()
 	client, server, c := cabled(t)
-	p := serving(t, server, "tcp_server/pause_resume", "-pause", "1s")
+	p := serving(t, server, "tcp_server/pause_resume", "-pause", "4s") // time to fill the window and to probe, however busy the machine
 	conn := dialTCP(t, client, here)
 	const size = 1 << 20 // more than the window ever grows to unread
 	_, err := conn.Write(make([]byte, size))
