@@ -138,7 +138,7 @@ func run(t testing.TB, on *lab.Host, cmd *exec.Cmd) end {
 	out, err := cmd.StdoutPipe()
 	assert.NilError(t, err)
 	assert.NilError(t, on.Start(cmd))
-	inTime := time.AfterFunc(30*time.Second, func() { cmd.Process.Kill() })
+	inTime := time.AfterFunc(harness.Patience(), func() { cmd.Process.Kill() })
 	buf := make([]byte, 65536)
 	n, _ := out.Read(buf)
 	stdout.Write(buf[:n])

@@ -88,7 +88,7 @@ var illTreatments = map[string]func(t *testing.T, conn *net.TCPConn) (leave func
 func send(conn *net.TCPConn, n int) {
 	conn.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
 	conn.Write(noise(n))
-	conn.SetWriteDeadline(time.Now().Add(30 * time.Second))
+	conn.SetWriteDeadline(time.Now().Add(harness.Patience()))
 }
 
 func TestHostilePeers(t *testing.T) {

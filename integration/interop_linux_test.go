@@ -115,7 +115,7 @@ func TestTCPServerListenNodeBacklog(t *testing.T) {
 				return poll.Continue("%d wait to be accepted", n)
 			}
 			return poll.Success()
-		}, poll.WithTimeout(30*time.Second), poll.WithDelay(5*time.Millisecond))
+		}, poll.WithTimeout(harness.Patience()), poll.WithDelay(5*time.Millisecond))
 		s.Stop()
 	})
 }

@@ -911,7 +911,7 @@ func TestMulticastClientNodeAsInTheNotes(t *testing.T) {
 			return poll.Continue("the host has joined %v", groups)
 		}
 		return poll.Success()
-	}, poll.WithTimeout(30*time.Second), poll.WithDelay(5*time.Millisecond))
+	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(5*time.Millisecond))
 	marker(t, far, "-interface", "eth0")
 	to := &net.UDPAddr{IP: net.IPv4(192, 168, 1, 103), Port: 8080}
 	_, err := listenUDP(t, far, "udp4", "192.168.1.1:0").WriteTo([]byte("to its address"), to)

@@ -76,7 +76,7 @@ func freeze(t *testing.T, p *harness.Program) {
 			}
 		}
 		return poll.Success()
-	}, poll.WithTimeout(30*time.Second), poll.WithDelay(time.Millisecond))
+	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(time.Millisecond))
 }
 
 // What the server says of its socket is what the kernel has.

@@ -49,7 +49,7 @@ func tapMulticast(t *testing.T, on *lab.Host, ifname string) multicastTap {
 	assert.NilError(t, err)
 	f := os.NewFile(uintptr(fd), "tap")
 	t.Cleanup(func() { f.Close() })
-	assert.NilError(t, f.SetReadDeadline(time.Now().Add(30*time.Second)))
+	assert.NilError(t, f.SetReadDeadline(time.Now().Add(harness.Patience())))
 	return multicastTap{t, f}
 }
 
@@ -421,7 +421,7 @@ func awaitMember(t *testing.T, on *lab.Host, ifname, group string) {
 			return poll.Continue("%s is a member of %v", on.Name, groups)
 		}
 		return poll.Success()
-	}, poll.WithTimeout(30*time.Second), poll.WithDelay(5*time.Millisecond))
+	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(5*time.Millisecond))
 }
 
 // An interface that is down still has its address: what cannot be done is to send.

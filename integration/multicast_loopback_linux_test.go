@@ -44,7 +44,7 @@ func TestMulticastLoopbackOptions(t *testing.T) {
 			return poll.Continue("loopback is on")
 		}
 		return poll.Success()
-	}, poll.WithTimeout(30*time.Second), poll.WithDelay(time.Millisecond))
+	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(time.Millisecond))
 	p.Signal(syscall.SIGTERM)
 	p.Line("closed")
 	p.Exit(0)

@@ -136,7 +136,7 @@ func TestMulticastMembershipSilentAfterLeaving(t *testing.T) {
 			return poll.Continue("%d bytes are unread", n)
 		}
 		return poll.Success()
-	}, poll.WithTimeout(30*time.Second), poll.WithDelay(time.Millisecond))
+	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(time.Millisecond))
 	p.Signal(syscall.SIGTERM)
 	p.Line("closed") // and not the datagram
 	p.Exit(0)

@@ -67,7 +67,7 @@ func member(t *testing.T, on *lab.Host, group, ifname string) *ipv4.PacketConn {
 	})
 	assert.NilError(t, err)
 	t.Cleanup(func() { p.Close() })
-	p.SetReadDeadline(time.Now().Add(30 * time.Second))
+	p.SetReadDeadline(time.Now().Add(harness.Patience()))
 	return p
 }
 

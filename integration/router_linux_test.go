@@ -57,7 +57,7 @@ func routeMulticast(t *testing.T, router *lab.Host, group string) *harness.Progr
 			return poll.Continue("smcroute has joined %v and has the routes\n%s", joined, routes)
 		}
 		return poll.Success()
-	}, poll.WithTimeout(30*time.Second), poll.WithDelay(5*time.Millisecond))
+	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(5*time.Millisecond))
 	return p
 }
 

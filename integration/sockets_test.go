@@ -7,6 +7,7 @@ import (
 
 	"gotest.tools/v3/assert"
 
+	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
 )
 
@@ -31,7 +32,7 @@ func listenTCP(t *testing.T, on *lab.Host, addr string) *net.TCPListener {
 	on.Do(func() { ln, err = net.Listen("tcp", addr) })
 	assert.NilError(t, err)
 	t.Cleanup(func() { ln.Close() })
-	ln.(*net.TCPListener).SetDeadline(time.Now().Add(30 * time.Second))
+	ln.(*net.TCPListener).SetDeadline(time.Now().Add(harness.Patience()))
 	return ln.(*net.TCPListener)
 }
 
@@ -58,6 +59,6 @@ func ours[C interface {
 	SetDeadline(time.Time) error
 }](t *testing.T, conn C) C {
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	conn.SetDeadline(time.Now().Add(harness.Patience()))
 	return conn
 }

@@ -56,7 +56,7 @@ func awaitProcTCP(t *testing.T, on *lab.Host, what string, like func(procTCPSock
 			}
 		}
 		return poll.Continue("no socket is %s: %+v", what, all)
-	}, poll.WithTimeout(30*time.Second), poll.WithDelay(5*time.Millisecond))
+	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(5*time.Millisecond))
 }
 
 func tcpPort(addr net.Addr) int { return addr.(*net.TCPAddr).Port }
@@ -537,7 +537,7 @@ func TestTCPClientKeepaliveSilentPeer(t *testing.T) {
 			return poll.Continue("%d probes", n)
 		}
 		return poll.Success()
-	}, poll.WithTimeout(30*time.Second), poll.WithDelay(20*time.Millisecond))
+	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(20*time.Millisecond))
 	peer.Close()
 	client.Line("closed")
 	client.Exit(0)

@@ -243,7 +243,7 @@ func until(t *testing.T, what string, is func() bool) {
 			return poll.Success()
 		}
 		return poll.Continue("waiting until %s", what)
-	}, poll.WithTimeout(30*time.Second), poll.WithDelay(time.Millisecond))
+	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(time.Millisecond))
 }
 
 // States of a connection, as in the kernel's include/net/tcp_states.h.

@@ -34,7 +34,7 @@ func awaitKernel(t *testing.T, what string, is func() bool) {
 			return poll.Success()
 		}
 		return poll.Continue("%s", what)
-	}, poll.WithTimeout(30*time.Second), poll.WithDelay(2*time.Millisecond))
+	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(2*time.Millisecond))
 }
 
 // queues returns how many bytes of a client are in the receive queue of the

@@ -583,7 +583,7 @@ func stay(t *testing.T, client *net.TCPConn, d time.Duration) {
 	client.SetReadDeadline(time.Now().Add(d))
 	_, err := client.Read(make([]byte, 1))
 	assert.Assert(t, os.IsTimeout(err), "%v", err)
-	client.SetReadDeadline(time.Now().Add(30 * time.Second))
+	client.SetReadDeadline(time.Now().Add(harness.Patience()))
 }
 
 // A client that says something now and then stays connected for several times

@@ -23,8 +23,14 @@ import (
 	"example.com/sockets/integration/lab"
 )
 
-// patience bounds every wait; it is for a busy machine, no test relies on it.
-const patience = 30 * time.Second
+// Patience bounds every wait, 30 s, and two minutes with the race detector: it is
+// for a busy machine, no test relies on it.
+func Patience() time.Duration {
+	if Race() {
+		return 2 * time.Minute
+	}
+	return 30 * time.Second
+}
 
 // Program is a program under test, started.
 type Program struct {
@@ -168,7 +174,7 @@ func cut(text string) string {
 // deadline is when a wait that begins now gives up: early enough for the test
 // to say why.
 func (p *Program) deadline() <-chan time.Time {
-	wait := patience
+	wait := Patience()
 	if t, ok := p.t.(interface{ Deadline() (time.Time, bool) }); ok {
 		if end, ok := t.Deadline(); ok {
 			wait = min(wait, time.Until(end)*9/10)

@@ -85,6 +85,7 @@ func Outside() []string { return strings.Split(os.Getenv(inside), ",") }
 type Host struct {
 	Name  string
 	jobs  chan func()
+	gone  chan struct{} // closed when the test has ended
 	net   *netlink.Handle
 	ns    netns.NsHandle
 	cards int
@@ -93,7 +94,7 @@ type Host struct {
 // NewHost makes a host that ends with the test, and everything on it.
 func NewHost(t testing.TB, name string) *Host {
 	t.Helper()
-	h := &Host{Name: name, jobs: make(chan func())}
+	h := &Host{Name: name, jobs: make(chan func()), gone: make(chan struct{})}
 	if !Isolated() {
 		Require(t, "namespaces", !demanded("namespaces"))
 		return h // the machine itself
@@ -103,15 +104,20 @@ func NewHost(t testing.TB, name string) *Host {
 		// Never unlocked: the thread ends with this goroutine.
 		runtime.LockOSThread()
 		made <- h.make()
-		for f := range h.jobs {
-			f()
+		for {
+			select {
+			case f := <-h.jobs:
+				f()
+			case <-h.gone:
+				return
+			}
 		}
 	}()
 	if err := <-made; err != nil {
 		t.Fatalf("make host %s: %v", name, err)
 	}
 	t.Cleanup(func() {
-		close(h.jobs)
+		close(h.gone)
 		h.net.Close()
 		h.ns.Close()
 	})
@@ -143,18 +149,23 @@ func (h *Host) make() (err error) {
 
 // Do calls f on the host: sockets that f makes, and what it reads under
 // /proc/thread-self/net, are the host's. They stay so after f has returned. f
-// must not call t.Fatal, which ends the goroutine that it is called on.
+// must not call t.Fatal, which ends the goroutine that it is called on. Once the
+// test has ended, Do does nothing: a poll that was given up may still be at it.
 func (h *Host) Do(f func()) {
 	if !Isolated() {
 		f()
 		return
 	}
 	done := make(chan struct{})
-	h.jobs <- func() {
+	job := func() {
 		f()
 		close(done)
 	}
-	<-done
+	select {
+	case h.jobs <- job:
+		<-done
+	case <-h.gone:
+	}
 }
 
 // Start starts cmd on the host. Whatever becomes of the test, cmd ends with it.

@@ -178,3 +178,14 @@ func (c *counted) end() {
 		f()
 	}
 }
+
+// What outlives its test, like a poll that was given up, does no harm.
+func TestDoAfterTheEnd(t *testing.T) {
+	var h *Host
+	t.Run("test", func(t *testing.T) { h = NewHost(t, "h") })
+	h.Do(func() {
+		if Isolated() {
+			t.Error("on a host that is gone")
+		}
+	})
+}
