@@ -385,7 +385,7 @@ func TestTCPServerUnpipeNode(t *testing.T) {
 func TestTCPServerUnpipeNodeKeepsTheRest(t *testing.T) {
 	unpiped := func(t *testing.T, h *lab.Host, start start) (s *harness.Program, file string) {
 		file = filepath.Join(t.TempDir(), "message.txt")
-		s = start("tcp_server/unpipe", "--to", file, "--after", "1s")
+		s = start("tcp_server/unpipe", "--to", file, "--after", "3s")
 		s.Ready()
 		conn := dialTCP(t, h, "127.0.0.1:8080")
 		conn.Write([]byte("before"))

@@ -382,7 +382,7 @@ func TestBroadcastServerWire(t *testing.T) {
 func TestMulticastMembershipWire(t *testing.T) {
 	t.Parallel()
 	client, server, c := cabled(t)
-	p := harness.Start(t, client, "multicast/membership", "-interface", "eth0", "-leave-after", "1s")
+	p := harness.Start(t, client, "multicast/membership", "-interface", "eth0", "-leave-after", "4s")
 	p.Await(`joined .*`)
 	c.Await("the join", seen(wire.IGMPJoin, 1))
 	marker(t, server, "-interface", "eth0")
