@@ -95,12 +95,12 @@ func TestBroadcastServerStop(t *testing.T) {
 
 func TestBroadcastServerCommandLine(t *testing.T) {
 	t.Parallel()
-	testCommandLine(t, "broadcast/server", "addr=127.255.255.255:8080 interval=1s count", append(noPort("server"),
+	testCommandLine(t, "broadcast/server", "addr=127.255.255.255:8080 interval=1s count",
 		misuse{[]string{"-interval", "0"}, "server: -interval 0s is not positive"},
 		misuse{[]string{"-interval", "-1s"}, "server: -interval -1s is not positive"},
 		misuse{[]string{"-interval", "1"}, `invalid value "1" for flag -interval: parse error`},
 		misuse{[]string{"-count", "-1"}, "server: -count -1 is negative"},
-		misuse{[]string{"-count", "x"}, `invalid value "x" for flag -count: parse error`})...)
+		misuse{[]string{"-count", "x"}, `invalid value "x" for flag -count: parse error`})
 }
 
 func TestBroadcastServerFailures(t *testing.T) {
@@ -156,7 +156,7 @@ func TestBroadcastClientStop(t *testing.T) {
 
 func TestBroadcastClientCommandLine(t *testing.T) {
 	t.Parallel()
-	testCommandLine(t, "broadcast/client", "addr=0.0.0.0:8080", noPort("client")...)
+	testCommandLine(t, "broadcast/client", "addr=0.0.0.0:8080")
 }
 
 // A port that another has taken without saying that it would share it.

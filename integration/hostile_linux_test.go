@@ -93,6 +93,11 @@ func send(conn *net.TCPConn, n int) {
 
 func TestHostilePeers(t *testing.T) {
 	t.Parallel()
+	var sections []string
+	for _, s := range everyServer {
+		sections = append(sections, "tcp_server/"+s.section)
+	}
+	complete(t, "tcp_server/", sections, "tcp_server/address", "tcp_server/listen")
 	for _, s := range everyServer {
 		t.Run(s.section, func(t *testing.T) {
 			t.Parallel()

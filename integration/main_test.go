@@ -2,6 +2,7 @@ package integration
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"regexp"
@@ -72,6 +73,22 @@ func TestHostsShareNoPort(t *testing.T) {
 	}
 }
 
+// complete demands of a table of sections that it has all whose names begin with
+// prefix, save those that have no place in it.
+func complete(t *testing.T, prefix string, have []string, without ...string) {
+	t.Helper()
+	var want []string
+	for section := range harness.Built() {
+		if strings.HasPrefix(section, prefix) {
+			want = append(want, section)
+		}
+	}
+	all := slices.Concat(have, without)
+	slices.Sort(want)
+	slices.Sort(all)
+	assert.DeepEqual(t, all, want)
+}
+
 // misuse is a command line that a program refuses: exit code 2, the message,
 // then the usage on stderr, and no socket opened.
 type misuse struct {
@@ -113,16 +130,17 @@ func testCommandLine(t *testing.T, section string, flags string, wrong ...misuse
 	wrong = append(wrong,
 		misuse{[]string{"-nonsense"}, "flag provided but not defined: -nonsense"},
 		misuse{[]string{"leftover"}, name + `: unexpected argument "leftover"`})
+	if strings.Contains(flags, "addr=") {
+		for _, addr := range []string{"", "nonsense", "8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:-1", "127.0.0.1:65536",
+			"127.0.0.1:8a", "127.0.0.1:http", "::1", "::1:0", "::1:8080:"} {
+			wrong = append(wrong, misuse{[]string{"-addr", addr}, fmt.Sprintf("%s: -addr %q is not a host and a port", name, addr)})
+		}
+	}
 	for _, w := range wrong {
 		stdout, stderr, code := harness.Run(t, h, section, w.args...)
 		assert.Equal(t, code, 2, "%v: %s", w.args, stderr)
 		assert.Equal(t, stdout, "", "%v", w.args)
 		assert.Equal(t, stderr, w.message+"\n"+help, "%v", w.args)
-	}
-	if strings.Contains(flags, "addr=") { // a port is a decimal number
-		_, stderr, code := harness.Run(t, h, section, "-addr", "127.0.0.1:8a")
-		assert.Equal(t, code, 2, stderr)
-		assert.Assert(t, strings.HasSuffix(stderr, "\n"+help), stderr)
 	}
 }
 

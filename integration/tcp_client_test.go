@@ -77,15 +77,6 @@ func countingBytes(n int) []byte {
 	return b.Bytes()[:n]
 }
 
-// testTCPClientCommandLine is testCommandLine with what is wrong of -addr.
-func testTCPClientCommandLine(t *testing.T, section, flags string, wrong ...misuse) {
-	t.Helper()
-	for _, addr := range []string{"127.0.0.1", "127.0.0.1:8a", "127.0.0.1:http", "127.0.0.1:65536", "::1:8080", ""} {
-		wrong = append(wrong, misuse{[]string{"-addr", addr}, section + ": -addr " + strconv.Quote(addr) + " is not a host and a port"})
-	}
-	testCommandLine(t, "tcp_client/"+section, flags, wrong...)
-}
-
 // testTCPClientFailures is what no client can do anything about: nobody there,
 // and a name that means nothing (RFC 2606 keeps .invalid free).
 func testTCPClientFailures(t *testing.T, section string) {
@@ -233,7 +224,7 @@ func TestTCPClientClientReset(t *testing.T) {
 
 func TestTCPClientClientCommandLine(t *testing.T) {
 	t.Parallel()
-	testTCPClientCommandLine(t, "client", "addr=127.0.0.1:8080 message=hello")
+	testCommandLine(t, "tcp_client/client", "addr=127.0.0.1:8080 message=hello")
 }
 
 func TestTCPClientClientFailures(t *testing.T) {
@@ -331,7 +322,7 @@ func TestTCPClientWriteReset(t *testing.T) {
 
 func TestTCPClientWriteCommandLine(t *testing.T) {
 	t.Parallel()
-	testTCPClientCommandLine(t, "write", "addr=127.0.0.1:8080 bytes=1048576 chunk=65536",
+	testCommandLine(t, "tcp_client/write", "addr=127.0.0.1:8080 bytes=1048576 chunk=65536",
 		misuse{[]string{"-bytes", "-1"}, "write: -bytes -1 is negative"},
 		misuse{[]string{"-bytes", "many"}, `invalid value "many" for flag -bytes: parse error`},
 		misuse{[]string{"-chunk", "0"}, "write: -chunk 0 is not from 1 to 16777216"},
@@ -446,7 +437,7 @@ func TestTCPClientClosePeerResets(t *testing.T) {
 
 func TestTCPClientCloseCommandLine(t *testing.T) {
 	t.Parallel()
-	testTCPClientCommandLine(t, "close", "addr=127.0.0.1:8080 how=end",
+	testCommandLine(t, "tcp_client/close", "addr=127.0.0.1:8080 how=end",
 		misuse{[]string{"-how", "gently"}, `close: -how "gently" is not end, destroy or reset`},
 		misuse{[]string{"-how", ""}, `close: -how "" is not end, destroy or reset`},
 		misuse{[]string{"-how", "END"}, `close: -how "END" is not end, destroy or reset`},
@@ -523,7 +514,7 @@ func TestTCPClientUnrefReset(t *testing.T) {
 
 func TestTCPClientUnrefCommandLine(t *testing.T) {
 	t.Parallel()
-	testTCPClientCommandLine(t, "unref", "addr=127.0.0.1:8080 ref=true",
+	testCommandLine(t, "tcp_client/unref", "addr=127.0.0.1:8080 ref=true",
 		misuse{[]string{"-ref=perhaps"}, `invalid boolean value "perhaps" for -ref: parse error`},
 		misuse{[]string{"-ref", "false"}, `unref: unexpected argument "false"`},
 	)
@@ -573,7 +564,7 @@ func TestTCPClientBufferSizeReset(t *testing.T) {
 
 func TestTCPClientBufferSizeCommandLine(t *testing.T) {
 	t.Parallel()
-	testTCPClientCommandLine(t, "buffer_size", "addr=127.0.0.1:8080 bytes=67108864",
+	testCommandLine(t, "tcp_client/buffer_size", "addr=127.0.0.1:8080 bytes=67108864",
 		misuse{[]string{"-bytes", "-1"}, "buffer_size: -bytes -1 is negative"},
 		misuse{[]string{"-bytes", "64M"}, `invalid value "64M" for flag -bytes: parse error`},
 	)
@@ -646,7 +637,7 @@ func TestTCPClientKeepaliveCommandLine(t *testing.T) {
 	for _, count := range []string{"0", "-1", "128"} {
 		wrong = append(wrong, misuse{[]string{"-count", count}, "keepalive: -count " + count + " is not from 1 to 127"})
 	}
-	testTCPClientCommandLine(t, "keepalive", "addr=127.0.0.1:8080 idle=15s interval=15s count=9", append(wrong,
+	testCommandLine(t, "tcp_client/keepalive", "addr=127.0.0.1:8080 idle=15s interval=15s count=9", append(wrong,
 		misuse{[]string{"-idle", "15"}, `invalid value "15" for flag -idle: parse error`})...)
 }
 

@@ -208,15 +208,7 @@ func TestUDPServerServerStop(t *testing.T) {
 
 func TestUDPServerServerCommandLine(t *testing.T) {
 	t.Parallel()
-	testCommandLine(t, "udp_server/server", "addr=127.0.0.1:8080", noPort("server")...)
-}
-
-// noPort lists what no program takes for a host and a port.
-func noPort(name string) (wrong []misuse) {
-	for _, addr := range []string{"8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:8a", "127.0.0.1:http", "::1:8080:"} {
-		wrong = append(wrong, misuse{[]string{"-addr", addr}, name + ": -addr " + strconv.Quote(addr) + " is not a host and a port"})
-	}
-	return wrong
+	testCommandLine(t, "udp_server/server", "addr=127.0.0.1:8080")
 }
 
 func TestUDPServerServerFailures(t *testing.T) {
@@ -317,7 +309,7 @@ func wrongNetworks(name string) (wrong []misuse) {
 
 func TestUDPServerBindCommandLine(t *testing.T) {
 	t.Parallel()
-	testCommandLine(t, "udp_server/bind", "addr=127.0.0.1:8080 network=udp4", append(noPort("bind"), wrongNetworks("bind")...)...)
+	testCommandLine(t, "udp_server/bind", "addr=127.0.0.1:8080 network=udp4", wrongNetworks("bind")...)
 }
 
 func TestUDPServerAddressTranscript(t *testing.T) {
@@ -375,7 +367,7 @@ func TestUDPServerAddressStop(t *testing.T) {
 
 func TestUDPServerAddressCommandLine(t *testing.T) {
 	t.Parallel()
-	testCommandLine(t, "udp_server/address", "addr=127.0.0.1:8080 network=udp4", append(noPort("address"), wrongNetworks("address")...)...)
+	testCommandLine(t, "udp_server/address", "addr=127.0.0.1:8080 network=udp4", wrongNetworks("address")...)
 }
 
 func TestUDPServerAddressFailures(t *testing.T) {
@@ -565,10 +557,10 @@ func TestUDPClientClientStop(t *testing.T) {
 
 func TestUDPClientClientCommandLine(t *testing.T) {
 	t.Parallel()
-	testCommandLine(t, "udp_client/client", "addr=127.0.0.1:8080 message=hello timeout=2s", append(noPort("client"),
+	testCommandLine(t, "udp_client/client", "addr=127.0.0.1:8080 message=hello timeout=2s",
 		misuse{[]string{"-timeout", "0"}, "client: -timeout 0s is not positive"},
 		misuse{[]string{"-timeout", "-1s"}, "client: -timeout -1s is not positive"},
-		misuse{[]string{"-timeout", "2"}, `invalid value "2" for flag -timeout: parse error`})...)
+		misuse{[]string{"-timeout", "2"}, `invalid value "2" for flag -timeout: parse error`})
 }
 
 func TestUDPClientClientFailures(t *testing.T) {
@@ -711,11 +703,11 @@ func TestUDPClientSendCommandLine(t *testing.T) {
 			fmt.Sprintf("send: -length %d is not from 0 to the %d bytes after the offset", n, rest)}
 	}
 	const most = 1<<63 - 1
-	testCommandLine(t, "udp_client/send", "addr=127.0.0.1:8080 message=hello offset length", append(noPort("send"),
+	testCommandLine(t, "udp_client/send", "addr=127.0.0.1:8080 message=hello offset length",
 		offset(7, 6), offset(-1, 6), offset(1, 0), offset(most, 6), offset(-most, 6),
 		length(0, 7, 6), length(0, -1, 6), length(1, 6, 5), length(6, 1, 0), length(2, most, 4), length(6, -1, 0),
 		misuse{[]string{"-offset", "x"}, `invalid value "x" for flag -offset: parse error`},
-		misuse{[]string{"-length", "1.5"}, `invalid value "1.5" for flag -length: parse error`})...)
+		misuse{[]string{"-length", "1.5"}, `invalid value "1.5" for flag -length: parse error`})
 }
 
 func TestUDPClientSendFailures(t *testing.T) {

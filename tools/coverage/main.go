@@ -44,7 +44,7 @@ func main() {
 }
 
 func coverage(tests string) error {
-	top, err := top()
+	top, err := pages.Top()
 	if err != nil {
 		return err
 	}
@@ -135,22 +135,4 @@ func run(name string, args ...string) error {
 		return fmt.Errorf("%s: %w\n%s", cmd, err, out)
 	}
 	return nil
-}
-
-// top returns the project's top folder.
-func top() (string, error) {
-	if dir := os.Getenv("BUILD_WORKSPACE_DIRECTORY"); dir != "" { // set by bazel run
-		return dir, nil
-	}
-	dir, err := os.Getwd()
-	for err == nil {
-		if _, e := os.Stat(filepath.Join(dir, "MODULE.bazel")); e == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("not inside the project: no MODULE.bazel here or above")
-		}
-		dir = filepath.Dir(dir)
-	}
-	return "", err
 }

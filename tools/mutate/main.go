@@ -105,19 +105,11 @@ type lab struct {
 }
 
 func open(patience time.Duration) (*lab, error) {
-	dir := os.Getenv("BUILD_WORKSPACE_DIRECTORY") // set by bazel run
-	var err error
-	if dir == "" {
-		if dir, err = os.Getwd(); err != nil {
-			return nil, err
-		}
-		for ; !exists(filepath.Join(dir, "MODULE.bazel")); dir = filepath.Dir(dir) {
-			if dir == filepath.Dir(dir) {
-				return nil, errors.New("not inside the project: no MODULE.bazel here or above")
-			}
-		}
+	top, err := pages.Top()
+	if err != nil {
+		return nil, err
 	}
-	l := &lab{top: dir, patience: patience, tests: map[string][]string{}}
+	l := &lab{top: top, patience: patience, tests: map[string][]string{}}
 	if l.dir, err = os.MkdirTemp("", "mutate"); err != nil {
 		return nil, err
 	}
@@ -168,11 +160,6 @@ func (l *lab) look() error {
 		}
 	}
 	return nil
-}
-
-func exists(name string) bool {
-	_, err := os.Stat(name)
-	return err == nil
 }
 
 func (l *lab) goCommand(args ...string) ([]byte, error) {

@@ -10,9 +10,7 @@ import (
 	"io/fs"
 	"log"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"example.com/sockets/tools/pages"
 )
@@ -23,13 +21,9 @@ func main() {
 	if len(os.Args) > 1 {
 		log.Fatal("takes no arguments: it weaves every page of the project")
 	}
-	top := os.Getenv("BUILD_WORKSPACE_DIRECTORY") // set by bazel run
-	if top == "" {
-		mod, err := exec.Command("go", "env", "GOMOD").Output()
-		if err != nil {
-			log.Fatal(err)
-		}
-		top = filepath.Dir(filepath.Dir(strings.TrimSpace(string(mod))))
+	top, err := pages.Top()
+	if err != nil {
+		log.Fatal(err)
 	}
 	tree := os.DirFS(top)
 	names, err := pages.Files(tree)
