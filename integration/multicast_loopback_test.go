@@ -21,11 +21,12 @@ func TestMulticastLoopbackTranscript(t *testing.T) {
 	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
 	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
 	lo := harness.Start(t, a, "multicast/loopback")
-	lo.Line(`sending to 230\.185\.192\.108:8080 from 127\.0\.0\.1:\d+ on lo, TTL 0`)
+	from := lo.Line(`sending to 230\.185\.192\.108:8080 from (127\.0\.0\.1:\d+) on lo, TTL 0`)[0]
 	lo.Line("loopback on: heard")
 	lo.Line("loopback off: heard")
 	lo.Line("lo returns everything that is sent on it: try -interface with a network card's name")
 	lo.Exit(0)
+	keepPort(t, a, from)
 	eth0 := harness.Start(t, a, "multicast/loopback", "-interface", "eth0")
 	eth0.Line(`sending to 230\.185\.192\.108:8080 from 10\.0\.0\.1:\d+ on eth0, TTL 0`)
 	eth0.Line("loopback on: heard")

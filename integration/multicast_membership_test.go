@@ -38,6 +38,7 @@ func TestMulticastMembershipTranscript(t *testing.T) {
 		from := p.Line(`sending to \S+ from (\S+:\d+) on lo`)[0]
 		p.Line("sent TTL " + ttl)
 		p.Exit(0)
+		keepPort(t, h, from)
 		client.Line(fmt.Sprintf(`%s TTL %s: "TTL %[2]s"`, from, ttl))
 		return p
 	}

@@ -53,6 +53,7 @@ func TestMulticastSourceTranscript(t *testing.T) {
 	source.Line(`joined 232\.185\.192\.108 from 10\.0\.0\.1 on eth0`)
 	other, fromOther := sendToSource(t, two, "2")
 	client.Line(fromOther + ` TTL 2: "TTL 2"`)
+	keepPort(t, one, fromOther)
 	sent, from := sendToSource(t, one, "1")
 	client.Line(from + ` TTL 1: "TTL 1"`)
 	source.Line(from + ` TTL 1: "TTL 1"`) // and not fromOther

@@ -54,6 +54,16 @@ func listenUDP(t *testing.T, on *lab.Host, network, addr string) *net.UDPConn {
 	return ours(t, conn.(*net.UDPConn))
 }
 
+// keepPort takes the UDP port of an address on a host until the test ends. The system
+// may give a port that a program has just closed to the next, or on another host to
+// another, and in a transcript two sockets would look like one.
+func keepPort(t *testing.T, on *lab.Host, addr string) {
+	t.Helper()
+	_, port, err := net.SplitHostPort(addr)
+	assert.NilError(t, err)
+	listenUDP(t, on, "udp4", ":"+port)
+}
+
 func ours[C interface {
 	Close() error
 	SetDeadline(time.Time) error

@@ -428,6 +428,7 @@ func TestUDPClientClientTranscript(t *testing.T) {
 		client.Line(fmt.Sprintf(`sent %d bytes: %q`, len(message), message))
 		client.Line(fmt.Sprintf(`received %d bytes from 127\.0\.0\.1:8080: %q`, len(message), message))
 		client.Exit(0)
+		keepPort(t, h, from)
 		server.Line(fmt.Sprintf(`%s IPv4 sent %d bytes: %q`, from, len(message), message))
 		clients = append(clients, client)
 	}
@@ -599,6 +600,7 @@ func TestUDPClientSendTranscript(t *testing.T) {
 		p, port := sentBy(t, h, c.n, "127.0.0.1:8080", "0.0.0.0", c.args...)
 		p.Line(fmt.Sprintf(`received %d bytes from 127\.0\.0\.1:8080: %s`, c.n, c.shown))
 		p.Exit(0)
+		keepPort(t, h, fmt.Sprintf(":%d", port))
 		server.Line(fmt.Sprintf(`127\.0\.0\.1:%d IPv4 sent %d bytes: %s`, port, c.n, c.shown))
 		programs = append(programs, p)
 	}

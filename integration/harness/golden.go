@@ -18,6 +18,8 @@ import (
 //
 // So that two runs give one text, the ports that the system chose count up
 // from 50001, and the times in a program's output by a second from one moment.
+// Two sockets with one port would have one name: a test that has several has to
+// see to it that they differ.
 func Transcript(t *testing.T, name string, programs ...*Program) {
 	t.Helper()
 	var b strings.Builder
