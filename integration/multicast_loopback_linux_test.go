@@ -62,3 +62,15 @@ func TestMulticastLoopbackIsTheSenders(t *testing.T) {
 	_, _, src := hear(t, near)
 	assert.Equal(t, src, from)
 }
+
+// A signal comes before the first datagram: neither the option nor the read of a
+// socket that was closed on purpose is a failure.
+func TestMulticastLoopbackSignalFirst(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	p := startDeaf(t, lab.NewHost(t, "h"), "multicast/loopback", 0)
+	p.awaitLine()
+	p.Signal(syscall.SIGTERM)
+	until(t, "one of its sockets is closed", func() bool { return p.sockets() == 1 })
+	p.hearClosed()
+}

@@ -563,3 +563,52 @@ func TestTCPClientKeepaliveInGo(t *testing.T) {
 	}))
 	check(dialed, 2, 1, 3)
 }
+
+// A signal comes between connecting and the first step. Whatever the client says
+// of a step, it has taken: the peer gets a FIN and nothing else.
+func TestTCPClientSignalFirst(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		section string
+		args    []string
+		last    string
+	}{
+		{"tcp_client/client", nil, "closed"},
+		{"tcp_client/close", []string{"-how", "end"}, "closed"},
+		{"tcp_client/close", []string{"-how", "destroy"}, "destroyed"},
+		{"tcp_client/close", []string{"-how", "reset"}, "closed"},
+	} {
+		t.Run(strings.Join(append([]string{c.section}, c.args...), " "), func(t *testing.T) {
+			t.Parallel()
+			lab.Require(t, "namespaces", lab.Isolated())
+			h := lab.NewHost(t, "h")
+			ln := listenTCP(t, h, "127.0.0.1:8080")
+			p := startDeaf(t, h, c.section, 0, c.args...)
+			p.awaitLine()
+			p.Signal(syscall.SIGTERM)
+			until(t, "its socket is closed", func() bool { return p.sockets() == 0 })
+			got, err := io.ReadAll(acceptTCP(t, ln))
+			assert.NilError(t, err)
+			assert.Equal(t, string(got), "")
+			lines := p.hear()
+			assert.Equal(t, len(lines), 2, "%q", lines)
+			assert.Assert(t, strings.HasPrefix(lines[0], "connected to "), "%q", lines)
+			assert.Equal(t, lines[1], c.last)
+		})
+	}
+}
+
+// A signal between its questions to the kernel is no failure of the system's.
+func TestTCPClientBufferSizeSignal(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	listenTCP(t, h, "127.0.0.1:8080")
+	p := startDeaf(t, h, "tcp_client/buffer_size", 1)
+	p.awaitLine()
+	p.Signal(syscall.SIGTERM)
+	until(t, "its socket is closed", func() bool { return p.sockets() == 0 })
+	lines := p.hear()
+	assert.Assert(t, strings.HasPrefix(lines[0], "send buffer "), "%q", lines)
+	assert.Assert(t, strings.HasSuffix(lines[len(lines)-1], " before blocking"), "%q", lines)
+}

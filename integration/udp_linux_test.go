@@ -123,6 +123,22 @@ func TestUDPServerServerUnreachableClient(t *testing.T) {
 	server.ExitSaying(0, `server: .*\n`)
 }
 
+// A signal comes between a datagram and its echo, which is not sent then, and no
+// failure: the socket was closed on purpose.
+func TestUDPServerServerSignalBeforeTheEcho(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	p := startDeaf(t, h, "udp_server/server", 1)
+	conn := listenUDP(t, h, "udp4", "127.0.0.1:0")
+	_, err := conn.WriteToUDPAddrPort([]byte("hi"), netip.MustParseAddrPort("127.0.0.1:8080"))
+	assert.NilError(t, err)
+	p.awaitLine()
+	p.Signal(syscall.SIGTERM)
+	until(t, "its socket is closed", func() bool { return p.sockets() == 0 })
+	assert.DeepEqual(t, p.hear(), []string{fmt.Sprintf(`%v IPv4 sent 2 bytes: "hi"`, addrOf(conn)), "closed"})
+}
+
 // Bound is enough: what is sent there waits in the kernel, in order, though the
 // program never reads, until there is no room. Before and after nobody is there.
 func TestUDPServerBindKeepsWhatIsSent(t *testing.T) {

@@ -76,15 +76,15 @@ func main() {
 
 	// Go keeps no queue of its own. What waits is in the kernel, and it is the
 	// kernel that knows.
-	if size, err := sendBuffer(conn.(*net.TCPConn)); err != nil {
-		log.Printf("this system does not tell the size of the send buffer: %v", err)
-	} else {
+	if size, err := sendBuffer(conn.(*net.TCPConn)); err == nil {
 		fmt.Printf("send buffer %d bytes\n", size)
+	} else if ctx.Err() == nil {
+		log.Printf("this system does not tell the size of the send buffer: %v", err)
 	}
-	if queued, err := queued(conn.(*net.TCPConn)); err != nil {
-		log.Printf("this system does not tell how much is queued: %v", err)
-	} else {
+	if queued, err := queued(conn.(*net.TCPConn)); err == nil {
 		fmt.Printf("queued %d bytes, the peer has not acknowledged them\n", queued)
+	} else if ctx.Err() == nil {
+		log.Printf("this system does not tell how much is queued: %v", err)
 	}
 	if written < *bytes {
 		fmt.Printf("wrote %d bytes before blocking\n", written)

@@ -50,10 +50,11 @@ func main() {
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
 
 	n, err := io.WriteString(conn, *message)
-	if err != nil && ctx.Err() == nil {
+	if ctx.Err() == nil && err != nil {
 		log.Fatal(err)
+	} else if err == nil {
+		fmt.Printf("sent %d bytes: %s\n", n, quote([]byte(*message)))
 	}
-	fmt.Printf("sent %d bytes: %s\n", n, quote([]byte(*message)))
 
 	// FIN tells the server that this is all. Reading goes on until its FIN: a
 	// Close here would throw away what it still has to say.

@@ -55,10 +55,11 @@ func main() {
 	switch *how {
 	case "end":
 		// FIN: we have sent all. The other direction stays open.
-		if err := tcp.CloseWrite(); err != nil && ctx.Err() == nil {
+		if err := tcp.CloseWrite(); err == nil {
+			fmt.Println("ended: sent FIN, still reading")
+		} else if ctx.Err() == nil {
 			log.Fatal(err)
 		}
-		fmt.Println("ended: sent FIN, still reading")
 	case "destroy":
 		// Both directions at once. The peer sees a FIN too, and learns that nobody
 		// reads any more only when it sends: the kernel answers that with a reset.
@@ -69,12 +70,13 @@ func main() {
 	case "reset":
 		// With a linger time of 0 closing is ABORT of RFC 9293, 3.10.5: the kernel
 		// drops what it has not sent yet, and sends RST instead of FIN.
-		if err := tcp.SetLinger(0); err != nil && ctx.Err() == nil {
+		if err := tcp.SetLinger(0); err == nil {
+			tcp.Close()
+			fmt.Println("reset: sent RST")
+			return
+		} else if ctx.Err() == nil {
 			log.Fatal(err)
 		}
-		tcp.Close()
-		fmt.Println("reset: sent RST")
-		return
 	}
 
 	for buf := make([]byte, 65536); ; {

@@ -61,7 +61,7 @@ func main() {
 		// connection that could end.
 		peer := unmap(from)
 		fmt.Printf("%v %s sent %d bytes: %s\n", peer, family(peer), n, quote(buf[:n]))
-		if _, err := conn.WriteToUDPAddrPort(buf[:n], from); err != nil {
+		if _, err := conn.WriteToUDPAddrPort(buf[:n], from); err != nil && ctx.Err() == nil {
 			log.Print(err) // this peer's loss only
 		}
 	}
