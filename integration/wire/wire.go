@@ -69,12 +69,13 @@ type flow struct{ from, to netip.AddrPort }
 
 // Events tells what packets say, in their order. What depends on the moment
 // rather than on the programs is left out: ACKs that carry nothing else (save
-// the handshake's and those that answer a probe), retransmissions, ARP, and
-// IPv6's neighbour discovery.
+// the handshake's and those that answer a probe), retransmissions, segments that
+// overtake one another, what is said after both FINs, ARP, and IPv6's neighbour
+// discovery.
 func Events(packets []gopacket.Packet) (events []Event) {
 	streams := map[flow]*stream{}
 	states := map[Event]Kind{} // what a host last said of a group
-	for _, packet := range packets {
+	for _, packet := range asSent(packets) {
 		e := Event{Time: packet.Metadata().Timestamp}
 		switch ip := packet.NetworkLayer().(type) {
 		case *layers.IPv4:
@@ -126,6 +127,46 @@ func Events(packets []gopacket.Packet) (events []Event) {
 	return events
 }
 
+// asSent puts the segments of each TCP socket in the order they were sent in.
+// The cable between two namespaces has a queue for each processor, so what the
+// kernel sends (a delayed ACK) can be overtaken by what the program sends. Linux
+// counts a socket's packets in IPv4's identification; segments that no socket
+// sends, and the SYN, ACK, have 0 there, and stay where they are.
+func asSent(packets []gopacket.Packet) []gopacket.Packet {
+	type socket struct {
+		flow
+		syns int // of a port's connections, which this is
+	}
+	syns, places, ids := map[flow]int{}, map[socket][]int{}, map[gopacket.Packet]uint16{}
+	for i, packet := range packets {
+		ip, is4 := packet.NetworkLayer().(*layers.IPv4)
+		tcp, isTCP := packet.TransportLayer().(*layers.TCP)
+		if !is4 || !isTCP {
+			continue
+		}
+		of := flow{addrPort(ip.SrcIP, uint16(tcp.SrcPort)), addrPort(ip.DstIP, uint16(tcp.DstPort))}
+		if tcp.SYN {
+			syns[of]++
+		}
+		if ip.Id != 0 {
+			sock := socket{of, syns[of]}
+			places[sock], ids[packet] = append(places[sock], i), ip.Id
+		}
+	}
+	sent := slices.Clone(packets)
+	for _, at := range places {
+		var own []gopacket.Packet
+		for _, i := range at {
+			own = append(own, packets[i])
+		}
+		slices.SortStableFunc(own, func(a, b gopacket.Packet) int { return int(int16(ids[a] - ids[b])) })
+		for n, i := range at {
+			sent[i] = own[n]
+		}
+	}
+	return sent
+}
+
 // memberships tells what a report says has changed (RFC 3376, section 4.2.12).
 func memberships(report *layers.IGMP) (changes []Event) {
 	for _, record := range report.GroupRecords {
@@ -175,6 +216,11 @@ func segment(streams map[flow]*stream, e Event, tcp *layers.TCP) (events []Event
 	if s == nil { // the capture began after the connection, or a RST answers a SYN
 		s = &stream{syn: tcp.Seq - 1, next: tcp.Seq, acked: true}
 		streams[key] = s
+	}
+	// A segment that comes late or again, and its answers, even an RST where the
+	// socket is gone by then, belong to no connection any more.
+	if s.finned && peer != nil && peer.finned {
+		return nil
 	}
 	seq, size, ahead := tcp.Seq-s.syn, len(tcp.Payload), int32(tcp.Seq-s.next)
 	end := tcp.Seq + uint32(size)

@@ -6,9 +6,13 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/net/ipv4"
 	"gotest.tools/v3/assert"
 
@@ -85,6 +89,59 @@ b: 6 bytes, seq 1
 b: FIN, seq 7
 `)
 	}
+}
+
+// An ACK that its sender's own data and FIN have overtaken tells nothing new,
+// wherever it arrives. After both FINs a host answers it, and the other, whose
+// socket is gone, resets that answer: it is said of no connection any more.
+func TestOvertaken(t *testing.T) {
+	a, b, c := cable(t)
+	sender := Start(t, b, "eth0")
+	client, server := pair(t, a, b, "10.0.0.2:8080")
+	client.CloseWrite()
+	io.Copy(io.Discard, server)
+	const late = 4 // the fifth packet is the delayed ACK of the FIN
+	await := func(what string, enough func([]gopacket.Packet) bool) []gopacket.Packet {
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+			if packets := tcpOf(c.Packets()); enough(packets) {
+				return packets
+			} else if time.Now().After(deadline) {
+				t.Fatalf("%s: %v", what, packets)
+			}
+		}
+	}
+	await("the ACK of the FIN", func(packets []gopacket.Packet) bool { return len(packets) > late })
+	fmt.Fprint(server, "x")
+	server.Close()
+	io.Copy(io.Discard, client)
+	client.Close()
+	const want = "a: SYN\nb: SYN, ACK\na: ACK\na: FIN, seq 1\nb: 1 byte, seq 1\nb: FIN, seq 2\n"
+	assert.Equal(t, brief(c.Await("both FINs", last(FIN, 2))), want)
+	packets := await("the last ACK", func(packets []gopacket.Packet) bool { return len(packets) > 7 })
+	for at := late; at < len(packets); at++ {
+		others := slices.Delete(slices.Clone(packets), late, late+1)
+		assert.Equal(t, brief(Events(slices.Insert(others, at, packets[late]))), want, "it arrives as number %d", at)
+	}
+
+	again := packets[late] // captured before its checksum was there
+	tcp := again.TransportLayer().(*layers.TCP)
+	assert.NilError(t, tcp.SetNetworkLayerForChecksum(again.NetworkLayer()))
+	frame := gopacket.NewSerializeBuffer()
+	assert.NilError(t, gopacket.SerializePacket(frame, gopacket.SerializeOptions{ComputeChecksums: true}, again))
+	packets = await("RST", func(packets []gopacket.Packet) bool {
+		assert.NilError(t, sender.ring.WritePacketData(frame.Bytes()))
+		return slices.ContainsFunc(packets, func(p gopacket.Packet) bool { return p.TransportLayer().(*layers.TCP).RST })
+	})
+	assert.Equal(t, brief(Events(packets)), want)
+}
+
+func tcpOf(packets []gopacket.Packet) (of []gopacket.Packet) {
+	for _, packet := range packets {
+		if packet.Layer(layers.LayerTypeTCP) != nil {
+			of = append(of, packet)
+		}
+	}
+	return of
 }
 
 func TestReset(t *testing.T) {
