@@ -529,7 +529,7 @@ func TestTCPClientUnrefFailures(t *testing.T) {
 // reads is not limited by what it can keep.
 func TestTCPClientBufferSizeDoesNotBlock(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int{0, 1000, 32 << 20} {
+	for _, size := range []int{0, 1000, 100_000, 32 << 20} {
 		client, peer := dialledBy(t, lab.NewHost(t, "h"), "buffer_size", "-bytes", fmt.Sprint(size))
 		if size > 1000 {
 			assert.Equal(t, len(readToFIN(t, peer)), size)
