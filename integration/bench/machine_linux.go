@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -49,14 +50,18 @@ func memoryOf(kb string) string {
 	return fmt.Sprintf("%d GiB", (n+1<<19)>>20)
 }
 
-// version returns the first word of what a tool prints that begins with a digit.
+// version returns the first word of what a tool prints that begins with a digit,
+// "absent" if there is no such tool.
 func version(tool string, flag string) string {
 	out, err := exec.Command(tool, flag).Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		return "absent"
+	}
 	for _, word := range strings.Fields(string(out)) {
 		word = strings.TrimPrefix(word, "v")
 		if word != "" && word[0] >= '0' && word[0] <= '9' {
 			return word
 		}
 	}
-	return fmt.Sprintf("(%v)", err)
+	return "unknown"
 }
