@@ -34,7 +34,7 @@ import (
 func FuzzCommandLine(f *testing.F) {
 	lab.Require(f, "namespaces", lab.Isolated())
 	blind := lab.NewHost(f, "blind")
-	sections := slices.Sorted(maps.Keys(harness.Built()))
+	sections := harness.Sections()
 	usages := map[string]usage{}
 	for i, section := range sections {
 		usages[section] = learn(f, blind, section)

@@ -328,7 +328,7 @@ func spoof(t *testing.T, raw *ipv4.RawConn, from net.IP, port int, to *net.UDPAd
 // the signal, and leaves no word of trouble.
 func TestHostileSignals(t *testing.T) {
 	t.Parallel()
-	for _, section := range slices.Sorted(maps.Keys(harness.Built())) {
+	for _, section := range harness.Sections() {
 		t.Run(section, func(t *testing.T) {
 			t.Parallel()
 			h := lab.NewHost(t, "h")

@@ -78,7 +78,7 @@ func TestHostsShareNoPort(t *testing.T) {
 func complete(t *testing.T, prefix string, have []string, without ...string) {
 	t.Helper()
 	var want []string
-	for section := range harness.Built() {
+	for _, section := range harness.Sections() {
 		if strings.HasPrefix(section, prefix) {
 			want = append(want, section)
 		}

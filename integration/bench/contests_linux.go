@@ -142,9 +142,9 @@ func command(name string, aim float64, args ...string) program {
 // ours is a section as it stands on its page.
 func ours(section string, args ...string) program {
 	name := strings.Replace(section, "/", ":", 1)
-	path, ok := harness.Built()[section]
-	if !ok {
-		return program{name: name, absent: "not built"}
+	path, err := harness.Path(section)
+	if err != nil {
+		return program{name: name, absent: err.Error()}
 	}
 	return command(name, 0, append([]string{path}, args...)...)
 }

@@ -1,9 +1,11 @@
 package harness
 
 import (
+	"crypto/sha256"
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -12,14 +14,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"example.com/sockets/integration/lab"
 )
 
-// programs is set in the environment of the suite to the folder that holds the
-// built programs, each as CHAPTER/SECTION; bazelPrograms to what Bazel built,
-// as CHAPTER/SECTION=RLOCATIONPATH with blanks between.
+// The sections' programs come from one of three places: what Bazel built, as
+// CHAPTER/SECTION=RLOCATIONPATH with blanks between in bazelPrograms; a folder
+// that holds them as CHAPTER/SECTION, named in programs; or go build, which is
+// asked for a chapter when its first program is wanted.
 const (
 	programs      = "SOCKETS_PROGRAMS"
 	bazelPrograms = "SOCKETS_BAZEL_PROGRAMS"
@@ -30,21 +34,10 @@ var buildFlags []string // of a suite that is itself built with the race detecto
 // Race tells whether the programs are built with the race detector.
 func Race() bool { return slices.Contains(buildFlags, "-race") }
 
-// Main runs the tests of a suite, inside a lab and with every section built:
+// Main runs the tests of a suite inside a lab:
 //
 //	func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 func Main(m interface{ Run() int }) int {
-	if os.Getenv(programs) == "" && os.Getenv(bazelPrograms) == "" {
-		dir, err := Build(buildFlags...)
-		if dir != "" {
-			defer os.RemoveAll(dir)
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "harness: build the sections:", err)
-			return 1
-		}
-		os.Setenv(programs, dir)
-	}
 	if code, done := lab.Enter(); done {
 		return code
 	}
@@ -72,50 +65,58 @@ func top() (string, error) {
 	return "", err
 }
 
-// sections returns every section in the tree as CHAPTER/SECTION, sorted.
-func sections(root string) ([]string, error) {
-	mains, err := filepath.Glob(filepath.Join(root, "*", "*", "main.go"))
-	var sections []string
+// sections returns every section in the tree as CHAPTER/SECTION.
+func sections() (all []string) {
+	root, err := top()
+	if err != nil {
+		return nil
+	}
+	mains, _ := filepath.Glob(filepath.Join(root, "*", "*", "main.go"))
 	for _, main := range mains {
 		section, _ := filepath.Rel(root, filepath.Dir(main))
 		if !strings.HasPrefix(section, "tools") && !strings.HasPrefix(section, "integration") {
-			sections = append(sections, filepath.ToSlash(section))
+			all = append(all, filepath.ToSlash(section))
 		}
 	}
-	slices.Sort(sections)
-	return sections, err
+	return all
 }
 
-// Build builds all sections into a new folder, each as CHAPTER/SECTION, with the
-// go command's flags, if any. It needs one call of go build a chapter: two mains
-// of one name would overwrite each other. Even with an error the folder is to be
-// removed.
-func Build(flags ...string) (dir string, err error) {
-	root, err := top()
-	if err != nil {
-		return "", err
-	}
-	sections, err := sections(root)
-	if err != nil {
-		return "", err
-	}
-	if dir, err = os.MkdirTemp("", "sockets"); err != nil {
-		return "", err
-	}
-	chapters := map[string][]string{}
-	for _, section := range sections {
+// Build builds all sections into a folder, each as CHAPTER/SECTION, with the go
+// command's flags, if any. What is there already and up to date stays as it is.
+func Build(dir string, flags ...string) error {
+	chapters := map[string]bool{}
+	for _, section := range sections() {
 		chapter, _, _ := strings.Cut(section, "/")
-		chapters[chapter] = append(chapters[chapter], "./"+section)
+		chapters[chapter] = true
 	}
-	for chapter, packages := range chapters {
-		args := append([]string{"build", "-o", filepath.Join(dir, chapter) + string(filepath.Separator)}, flags...)
-		cmd := exec.Command("go", append(args, packages...)...)
-		cmd.Dir = root
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return dir, fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	for chapter := range chapters {
+		if err := buildChapter(dir, chapter, flags...); err != nil {
+			return err
 		}
 	}
-	return dir, nil
+	return nil
+}
+
+// buildChapter is one call of go build for a chapter: two mains of one name would
+// overwrite each other.
+func buildChapter(dir, chapter string, flags ...string) error {
+	root, err := top()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	args := append([]string{"build", "-buildvcs=false", "-o", filepath.Join(dir, chapter) + string(filepath.Separator)}, flags...)
+	cmd := exec.Command("go", append(args, "./"+chapter+"/...")...)
+	cmd.Dir = root
+	// On the same disk a finished program takes its place in one step, whoever
+	// else builds or runs it at the moment.
+	cmd.Env = append(os.Environ(), "GOTMPDIR="+dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	}
+	return nil
 }
 
 // runfiles returns the folder of what Bazel built: for a test it is in the
@@ -130,9 +131,8 @@ func runfiles() string {
 	return self + ".runfiles"
 }
 
-// Built returns every section that has been built, as CHAPTER/SECTION, and the
-// path of its program.
-func Built() map[string]string {
+// prebuilt returns the programs that are there already, by section.
+var prebuilt = sync.OnceValue(func() map[string]string {
 	built := map[string]string{}
 	for _, entry := range strings.Fields(os.Getenv(bazelPrograms)) {
 		name, path, _ := strings.Cut(entry, "=")
@@ -146,15 +146,65 @@ func Built() map[string]string {
 		}
 	}
 	return built
+})
+
+var (
+	mu       sync.Mutex
+	chapters = map[string]error{} // that go build has been asked for
+)
+
+// Path returns the path of a section's program, built if need be. What go build
+// makes is kept between runs, so that it builds only what has changed.
+func Path(section string) (string, error) {
+	if built := prebuilt(); len(built) > 0 {
+		if path, ok := built[section]; ok {
+			return path, nil
+		}
+		return "", fmt.Errorf("%s has not been built: is it in what this target starts?", section)
+	}
+	root, err := top()
+	if err != nil {
+		return "", err
+	}
+	if !slices.Contains(sections(), section) {
+		return "", fmt.Errorf("there is no section %s", section)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	key := sha256.Sum256(fmt.Append(nil, root, buildFlags))
+	dir := filepath.Join(cache, "sockets", fmt.Sprintf("programs-%x", key[:6]))
+	chapter, name, _ := strings.Cut(section, "/")
+
+	mu.Lock()
+	defer mu.Unlock()
+	err, asked := chapters[chapter]
+	if !asked {
+		err = buildChapter(dir, chapter, buildFlags...)
+		chapters[chapter] = err
+	}
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	return filepath.Join(dir, chapter, name), err
+}
+
+// Sections returns every section that this suite can start, as CHAPTER/SECTION, sorted.
+func Sections() []string {
+	if built := prebuilt(); len(built) > 0 {
+		return slices.Sorted(maps.Keys(built))
+	}
+	return slices.Sorted(slices.Values(sections()))
 }
 
 // Binary returns the path of a section's program, for a test that starts it in a
 // way of its own (see Command).
 func Binary(t testing.TB, section string) string {
 	t.Helper()
-	path, ok := Built()[section]
-	if !ok {
-		t.Fatalf("%s has not been built: is it in the data of this test's target?", section)
+	path, err := Path(section)
+	if err != nil {
+		t.Fatalf("%v", err)
 	}
 	if name := os.Getenv("SOCKETS_STARTS"); name != "" {
 		noteStart(t, name, section)

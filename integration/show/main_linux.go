@@ -9,7 +9,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -63,17 +62,15 @@ func (play) Run() int {
 			misuse("an empty argument")
 		}
 		section := strings.Replace(words[0], ":", "/", 1)
-		program, ok := harness.Built()[section]
-		if !ok {
-			known := slices.Sorted(maps.Keys(harness.Built()))
+		if !slices.Contains(harness.Sections(), section) {
 			misuse("there is no section %s; there are %s", words[0],
-				strings.ReplaceAll(strings.Join(known, ", "), "/", ":"))
+				strings.ReplaceAll(strings.Join(harness.Sections(), ", "), "/", ":"))
 		}
 		a := &actor{name: path.Base(section), out: os.Stdout, spoke: make(chan struct{})}
 		if i == 1 && a.name == actors[0].name {
 			a.name += "2"
 		}
-		a.cmd = exec.Command(program, address(section, words[1:])...)
+		a.cmd = exec.Command(harness.Binary(s, section), address(section, words[1:])...)
 		a.cmd.Stdout, a.cmd.Stderr = a, a
 		a.host = lab.NewHost(s, a.name)
 		actors = append(actors, a)

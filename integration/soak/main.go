@@ -72,8 +72,11 @@ func main() {
 func soak(length time.Duration, jobs, load int, run string, flags []string, logs string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	dir, err := harness.Build(flags...)
+	dir, err := os.MkdirTemp("", "soak")
 	defer os.RemoveAll(dir)
+	if err == nil {
+		err = harness.Build(dir, flags...)
+	}
 	if err == nil {
 		var out []byte
 		args := append([]string{"test", "-c", "-o", filepath.Join(dir, "suite")}, flags...)
