@@ -1,14 +1,13 @@
-// Server sends the time of day to a multicast group. Whoever has joined the
-// group hears it; the server neither knows nor asks who that is.
+// Server sends the time of day to a multicast group. Whoever has joined the group
+// receives it; the server neither knows nor asks who that is.
 //
-//	bazel run //multicast:client      in one terminal, or in several
-//	bazel run //multicast:server      in another
+//	go run ./multicast/client     in one terminal, or in several
+//	go run ./multicast/server     in another, or ./bazelw run //multicast:server
 package main
 
 import (
 	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -16,6 +15,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -25,90 +25,65 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("server: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "server shows how to send to a multicast group: it sends the time of day.")
-		flag.PrintDefaults()
-	}
 	group := netip.MustParseAddrPort("230.185.192.108:8080")
-	flag.TextVar(&group, "group", group, "multicast `address:port` to send to")
-	ifname := flag.String("interface", "", "`name` of the interface to send from (default the loopback interface)")
-	ttl := flag.Int("ttl", 128, "hops the datagrams may take, 0 to 255")
-	loop := flag.Bool("loopback", true, "this machine's members hear the datagrams too")
-	interval := flag.Duration("interval", time.Second, "time between two datagrams")
-	count := flag.Int("count", 0, "datagrams to send, 0 for no end")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !group.Addr().Is4() || !group.Addr().IsMulticast() || group.Port() == 0:
-		misuse("-group %q is not an IPv4 multicast address and a port", group)
-	case *ttl < 0 || *ttl > 255:
-		misuse("-ttl %d is not from 0 to 255", *ttl)
-	case *interval <= 0:
-		misuse("-interval %v is not positive", *interval)
-	case *count < 0:
-		misuse("-count %d is negative", *count)
+	flag.TextVar(&group, "group", group, "IPv4 multicast `address:port` to send to")
+	ifname := flag.String("interface", "", "`name` of the interface to send on (default the loopback interface)")
+	ttl := flag.Uint("ttl", 128, "networks that a datagram may reach, one router further each, 0 to 255")
+	loop := flag.Bool("loopback", true, "members on this machine receive it too")
+	interval := flag.Duration("interval", time.Second, "`time` between two datagrams, as 1s or 200ms")
+	count := flag.Uint("count", 0, "datagrams to send, 0 for no end")
+	if flag.Parse(); flag.NArg() > 0 || !group.Addr().Is4() || !group.Addr().IsMulticast() || *interval <= 0 {
+		log.Fatalf("want an IPv4 multicast -group, an -interval above 0 and no argument, not %v %v %q", group, *interval, flag.Args())
 	}
 
-	ifi, ip, err := pick(*ifname)
+	ifi, err := net.InterfaceByIndex(1) // the loopback interface, whatever the system calls it
+	if *ifname != "" {
+		ifi, err = net.InterfaceByName(*ifname)
+	}
 	if err != nil {
 		log.Fatalf("interface %q: %v", *ifname, err)
 	}
-	// Bound to 0.0.0.0, the datagrams would leave lo with no source to answer.
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: ip})
+	// Bound to 0.0.0.0, what we send on lo would have no source that one can answer.
+	addrs, _ := ifi.Addrs()
+	i := slices.IndexFunc(addrs, func(a net.Addr) bool { return a.(*net.IPNet).IP.To4() != nil })
+	if i < 0 {
+		log.Fatalf("interface %s: no IPv4 address", ifi.Name)
+	}
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: addrs[i].(*net.IPNet).IP})
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Left alone, the kernel sends by its routes, with TTL 1 and loopback on.
+	// Left alone, the kernel takes the interface that its routes name, and TTL 1.
 	p := ipv4.NewPacketConn(conn)
-	if err := cmp.Or(p.SetMulticastInterface(ifi), p.SetMulticastTTL(*ttl), p.SetMulticastLoopback(*loop)); err != nil {
+	if err := cmp.Or(p.SetMulticastInterface(ifi), p.SetMulticastTTL(int(*ttl)), p.SetMulticastLoopback(*loop)); err != nil {
 		log.Fatalf("configure %v: %v", conn.LocalAddr(), err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // from now on a second signal kills
+	context.AfterFunc(ctx, stop) // a second signal kills
 	fmt.Printf("sending to %v from %v on %s, TTL %d, loopback %s\n",
 		group, conn.LocalAddr(), ifi.Name, *ttl, map[bool]string{true: "on", false: "off"}[*loop])
 
-	tick := time.NewTicker(*interval)
-	for sent := 1; ; sent++ {
-		data := time.Now().Format(time.DateTime)
-		if _, err := conn.WriteToUDPAddrPort([]byte(data), group); err != nil {
-			log.Fatal(err)
+	for sent := uint(0); ctx.Err() == nil; {
+		text := time.Now().Format(time.DateTime)
+		if _, err = conn.WriteToUDPAddrPort([]byte(text), group); err == nil {
+			sent++
+			_, err = fmt.Printf("sent %d bytes: %q\n", len(text), text)
 		}
-		fmt.Printf("sent %d bytes: %q\n", len(data), data)
-		if sent == *count {
+		if err != nil && sent == 0 {
+			log.Fatal(err)
+		} else if err != nil { // a network that was there comes back: a sender outlives it
+			log.Print(err)
+		}
+		if sent == *count && sent > 0 {
 			return
 		}
 		select {
-		case <-tick.C:
+		case <-time.After(*interval):
 		case <-ctx.Done():
-			conn.Close()
-			fmt.Println("closed")
-			return
 		}
 	}
-}
-
-// pick returns the named interface, or the loopback interface if name is
-// empty, and its first IPv4 address.
-func pick(name string) (*net.Interface, net.IP, error) {
-	all, err := net.Interfaces()
-	for _, ifi := range all {
-		if ifi.Name == name || name == "" && ifi.Flags&net.FlagLoopback != 0 {
-			addrs, _ := ifi.Addrs()
-			for _, addr := range addrs {
-				if n, ok := addr.(*net.IPNet); ok && n.IP.To4() != nil {
-					return &ifi, n.IP, nil
-				}
-			}
-			return nil, nil, errors.New("no IPv4 address")
-		}
+	conn.Close()
+	if _, err := fmt.Println("closed"); err != nil {
+		log.Fatal(err)
 	}
-	return nil, nil, cmp.Or(err, errors.New("no such network interface"))
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "server: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
 }

@@ -1,7 +1,7 @@
-// Client sends a message over TCP and prints all that comes back.
+// Client sends a message, says that this was all, and prints what comes back.
 //
-//	bazel run //tcp_server:server      in one terminal
-//	bazel run //tcp_client:client      in another
+//	go run ./tcp_server/server     in one terminal
+//	go run ./tcp_client/client     in another, or ./bazelw run //tcp_client:client
 package main
 
 import (
@@ -14,85 +14,58 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 )
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("client: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "client shows a TCP client: it sends a message and prints all that comes back.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to connect to")
 	message := flag.String("message", "hello", "`text` to send")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
+	if flag.Parse(); flag.NArg() > 0 {
+		log.Fatalf("want no argument after the flags, not %q", flag.Args())
 	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", *addr)
-	if ctx.Err() != nil {
-		fmt.Println("closed")
-		return
-	} else if err != nil {
+	context.AfterFunc(ctx, stop) // a second signal kills
+	if err := talk(ctx, *addr, *message); err != nil && ctx.Err() == nil {
 		log.Fatal(err)
 	}
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		conn.Close()
-	})
+	if _, err := fmt.Println("closed"); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func talk(ctx context.Context, addr, message string) error {
+	// A Dialer tries all addresses of a name, and gives up when ctx does.
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Read that waits
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
 
-	n, err := io.WriteString(conn, *message)
-	if ctx.Err() == nil && err != nil {
-		log.Fatal(err)
-	} else if err == nil {
-		fmt.Printf("sent %d bytes: %s\n", n, quote([]byte(*message)))
+	n, err := io.WriteString(conn, message)
+	if err != nil {
+		return err
 	}
+	fmt.Printf("sent %d bytes: %.64q\n", n, message)
 
-	// FIN tells the server that this is all. Reading goes on until its FIN: a
-	// Close here would throw away what it still has to say.
-	conn.(*net.TCPConn).CloseWrite()
+	// FIN tells the server that this was all. Close would send it too, and would
+	// throw away what the server still has to say.
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		return err
+	}
 	for buf := make([]byte, 65536); ; {
-		n, err := conn.Read(buf)
+		n, err := conn.Read(buf) // as much as is there: a reply may come in pieces
 		if n > 0 {
-			fmt.Printf("received %d bytes: %s\n", n, quote(buf[:n]))
+			fmt.Printf("received %d bytes: %.64q\n", n, buf[:n])
 		}
-		if errors.Is(err, io.EOF) || ctx.Err() != nil {
-			conn.Close()
-			fmt.Println("closed")
-			return
+		if errors.Is(err, io.EOF) { // the server's FIN
+			return nil
 		} else if err != nil {
-			log.Fatal(err)
+			return err
 		}
 	}
-}
-
-// quote shows the first 64 bytes of data.
-func quote(data []byte) string {
-	if len(data) > 64 {
-		return fmt.Sprintf("%q…", data[:64])
-	}
-	return fmt.Sprintf("%q", data)
-}
-
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	return err == nil
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "client: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
 }

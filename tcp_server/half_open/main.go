@@ -1,13 +1,12 @@
-// Half_open reads until the client has finished sending (its FIN), and only
-// then sends everything back: a connection has two halves, closed one by one.
+// Half_open replies when the client has finished: the client's FIN closes one
+// half of the connection, and the other half is still ours.
 //
-//	bazel run //tcp_server:half_open      in one terminal
-//	bazel run //tcp_client:client      in another
+//	go run ./tcp_server/half_open     or ./bazelw run //tcp_server:half_open
+//	go run ./tcp_client/client        in a second terminal
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -23,85 +21,58 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("half_open: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "half_open shows a connection of which one half is closed: it replies when the client has finished sending.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	allow := flag.Bool("allow", true, "reply after the client's FIN; false closes, as Node does by default")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
+	if flag.Parse(); flag.NArg() > 0 || *addr == "" {
+		log.Fatalf("want -addr host:port and no argument after the flags, not %q %q", *addr, flag.Args())
 	}
 
-	ln, err := net.Listen("tcp", *addr)
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
+	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		ln.Close()
-	})
+	context.AfterFunc(ctx, func() { stop(); ln.Close() }) // Accept returns; a second signal kills
 	fmt.Println("listening on", ln.Addr())
 
-	for {
-		conn, err := ln.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			fmt.Println("closed") // connections still open end with the process
-			return
-		} else if err != nil { // most likely no descriptor is free: let some close
+	for ctx.Err() == nil {
+		if conn, err := ln.Accept(); err == nil {
+			go reply(conn, *allow)
+		} else if ctx.Err() == nil { // most likely no descriptor is free: let some close
 			log.Print(err)
-			time.Sleep(500 * time.Millisecond)
-			continue
+			time.Sleep(time.Second / 2)
 		}
-		go serve(conn, *allow)
+	}
+	if _, err := fmt.Println("closed"); err != nil { // connections still open end with the process
+		log.Fatal(err)
 	}
 }
 
-// limit is what one client may make us keep.
-const limit = 64 << 20
+// most is what we keep of one client, lest one that never ends fill our memory.
+const most = 64 << 20
 
-func serve(conn net.Conn, allow bool) {
-	peer := conn.RemoteAddr()
-	defer fmt.Printf("%v closed\n", peer)
+// reply waits for the end of what the client sends, and only then answers.
+func reply(conn net.Conn, allow bool) {
+	defer fmt.Println(conn.RemoteAddr(), "closed")
 	defer conn.Close()
-	// EOF is the client's FIN: no more will come from there. It says nothing of
-	// the other half, which stays open until we close it.
-	data, err := io.ReadAll(io.LimitReader(conn, limit+1))
-	if err == nil && len(data) > limit {
-		err = fmt.Errorf("read %v: more than %d bytes", peer, limit)
-	}
-	if err != nil {
-		log.Print(err)
+	// ReadAll ends at EOF, the client's FIN: no more will come from there. It says
+	// nothing of the other half: that one is open until we close it.
+	data, err := io.ReadAll(io.LimitReader(conn, most+1))
+	if err != nil || len(data) > most {
+		log.Printf("read %v: %d bytes, error %v", conn.RemoteAddr(), len(data), err)
 		return
 	}
-	fmt.Printf("%v ended after %d bytes\n", peer, len(data))
+	fmt.Println(conn.RemoteAddr(), "ended after", len(data), "bytes")
 	if !allow {
-		return
+		return // Close sends our FIN at once, as Node would have
 	}
-	n, err := conn.Write(data)
-	if err != nil {
+	// Data now flows one way only, from our CLOSE_WAIT to the client's FIN_WAIT2. To
+	// a client that has not half-closed but gone it flows too, and RST comes back.
+	if _, err := conn.Write(data); err != nil {
 		log.Print(err)
 		return
 	}
-	fmt.Printf("%v replied %d bytes\n", peer, n)
-}
-
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	return err == nil
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "half_open: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+	fmt.Println(conn.RemoteAddr(), "replied", len(data), "bytes")
 }

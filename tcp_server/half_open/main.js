@@ -1,0 +1,53 @@
+// Half_open replies when the client has finished: the client's FIN closes one
+// half of the connection, and the other half is still ours.
+//
+//	node tcp_server/half_open/main.js
+'use strict'
+const net = require('node:net')
+const { parseArgs } = require('node:util')
+
+const { addr, allow } = parseArgs({ options: {
+  addr: { type: 'string', default: '127.0.0.1:8080' },
+  allow: { type: 'string', default: 'true' } // --allow=false
+} }).values
+const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
+
+//weave:server
+// allowHalfOpen is false unless asked for: Node then ends our half as soon as it
+// has read the client's FIN, and there is no replying. Go never does that.
+const server = net.createServer({ allowHalfOpen: allow === 'true' }, reply)
+//weave:end
+server.on('error', (err) => {
+  console.error(`half_open: ${err.message}`)
+  process.exitCode = 1
+})
+server.listen(port, host, () => console.log('listening on', at(server.address())))
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    server.close()
+    console.log('closed')
+    process.exit() // connections still open would keep it alive
+  })
+}
+
+function reply (socket) {
+  const peer = at({ address: socket.remoteAddress, port: socket.remotePort })
+  const data = []
+  socket.on('data', (chunk) => data.push(chunk))
+  socket.on('end', () => {
+    console.log(`${peer} ended after ${socket.bytesRead} bytes`)
+    if (allow !== 'true') return
+    // Later, as a program does that has to think: in this very turn, and in
+    // process.nextTick, even the default lets a last end(data) through.
+    setImmediate(() => socket.end(Buffer.concat(data), (err) => {
+      if (!err) console.log(`${peer} replied ${socket.bytesWritten} bytes`)
+    }))
+  })
+  socket.on('close', () => console.log(`${peer} closed`))
+  socket.on('error', (err) => console.error(`half_open: ${err.message}`)) // unheard, it would end the process
+}
+
+function at ({ address, port }) {
+  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
+}
