@@ -28,7 +28,7 @@ func Transcript(t *testing.T, name string, programs ...*Program) {
 			b.WriteString("\n")
 		}
 		chapter, section, _ := strings.Cut(p.Section, "/")
-		fmt.Fprintf(&b, "$ bazel run //%s:%s", chapter, section)
+		fmt.Fprintf(&b, "$ ./bazelw run //%s:%s", chapter, section)
 		if len(p.Args) > 0 {
 			fmt.Fprintf(&b, " -- %s", strings.Join(p.Args, " "))
 		}

@@ -1,0 +1,185 @@
+package multicast
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
+	"gotest.tools/v3/assert"
+	"gotest.tools/v3/poll"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
+	"example.com/sockets/integration/peer"
+)
+
+// A socket bound to its interface's own address is a member, and hears what is
+// sent to that address and nothing that is sent to the group.
+func TestClientBoundToUnicast(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	conn := peer.ListenUDP(t, h, "udp4", "127.0.0.1:8080")
+	lo := peer.LoopbackOf(t, h)
+	assert.NilError(t, ipv4.NewPacketConn(conn).JoinGroup(lo, &net.UDPAddr{IP: net.IPv4(230, 185, 192, 108)}))
+	assert.DeepEqual(t, peer.Memberships(t, h, lo.Name), []string{"230.185.192.108", "224.0.0.1"})
+	out := peer.Sender(t, h, lo.Name, net.IPv4(127, 0, 0, 1))
+	for _, to := range []string{peer.NotesGroup, "127.0.0.1:8080"} {
+		_, err := out.WriteTo([]byte(to), nil, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(to)))
+		assert.NilError(t, err)
+	}
+	buf := make([]byte, 100)
+	n, _, err := conn.ReadFrom(buf)
+	assert.NilError(t, err)
+	assert.Equal(t, string(buf[:n]), "127.0.0.1:8080")
+}
+
+// For a group's address Go binds 0.0.0.0, shares the port and does not join;
+// ListenMulticastUDP joins, and turns loopback off.
+func TestClientListenPacket(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	conn := peer.ListenUDP(t, h, "udp4", peer.NotesGroup)
+	assert.Equal(t, conn.LocalAddr().String(), "0.0.0.0:8080")
+	assert.Equal(t, sockOption(t, conn, unix.SOL_SOCKET, unix.SO_REUSEADDR), 1)
+	assert.DeepEqual(t, peer.Memberships(t, h, "lo"), []string{"224.0.0.1"})
+	assert.Equal(t, sockOption(t, peer.ListenUDP(t, h, "udp4", "0.0.0.0:0"), unix.SOL_SOCKET, unix.SO_REUSEADDR), 0)
+
+	lo := peer.LoopbackOf(t, h)
+	var both *net.UDPConn
+	var err error
+	h.Do(func() {
+		both, err = net.ListenMulticastUDP("udp4", lo, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(peer.NotesGroup)))
+	})
+	assert.NilError(t, err)
+	defer both.Close()
+	assert.DeepEqual(t, peer.Memberships(t, h, "lo"), []string{"230.185.192.108", "224.0.0.1"})
+	assert.Equal(t, ipOption(t, conn, unix.IP_MULTICAST_LOOP), 1)
+	assert.Equal(t, ipOption(t, both, unix.IP_MULTICAST_LOOP), 0)
+}
+
+// Joining without an interface joins on the one that the route to the group
+// names, and fails where there is none.
+func TestClientWithoutInterface(t *testing.T) {
+	t.Parallel()
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	group := &net.UDPAddr{IP: net.IPv4(230, 185, 192, 108)}
+	p := ipv4.NewPacketConn(peer.ListenUDP(t, a, "udp4", peer.NotesGroup))
+	err := p.JoinGroup(nil, group)
+	assert.Assert(t, errors.Is(err, unix.ENODEV), "%v", err)
+
+	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+	lab.Link(t, a, "10.0.1.1/24", b, "10.0.1.2/24")
+	a.Route(t, "0.0.0.0/0", "10.0.1.2")
+	assert.NilError(t, p.JoinGroup(nil, group))
+	assert.DeepEqual(t, peer.Memberships(t, a, "eth0"), []string{"224.0.0.1"})
+	assert.DeepEqual(t, peer.Memberships(t, a, "eth1"), []string{"230.185.192.108", "224.0.0.1"})
+}
+
+// With strict reverse path filtering, a datagram whose source is not on the
+// interface that it comes in by is lost.
+func TestClientReversePath(t *testing.T) {
+	t.Parallel()
+	a, b, c := lab.NewHost(t, "a"), lab.NewHost(t, "b"), lab.NewHost(t, "c")
+	lab.Link(t, a, "10.0.0.1/24 10.9.0.1/24", b, "10.0.0.2/24")
+	lab.Link(t, b, "10.9.0.2/24", c, "10.9.0.3/24")
+	client := joined(t, b, "-interface", "eth0")
+	elsewhere := peer.Sender(t, a, "eth0", net.IPv4(10, 9, 0, 1))
+	for _, filter := range []string{"0", "1"} {
+		peer.SetSysctl(t, b, "net/ipv4/conf/eth0/rp_filter", filter)
+		_, err := elsewhere.WriteTo([]byte("from elsewhere"), nil, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(peer.NotesGroup)))
+		assert.NilError(t, err)
+		if filter == "0" {
+			client.Line(elsewhere.LocalAddr().String() + ` TTL 1: "from elsewhere"`)
+		}
+		client.Line(marker(t, a, "-interface", "eth0") + ` TTL 128: ".*"`)
+	}
+	client.Stop()
+}
+
+// The notes' client, as it is there, on a machine with its address: it is a
+// member, it hears what is sent to that address and nothing of the group.
+func TestClientOfTheNotes(t *testing.T) {
+	t.Parallel()
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	lab.Link(t, a, "192.168.1.103/24", b, "192.168.1.1/24")
+	a.Route(t, "0.0.0.0/0", "192.168.1.1")
+	near := joined(t, b, "-interface", "eth0")
+	p := harness.NodeScript(t, a, `
+let dgram = require('dgram')
+let client = dgram.createSocket('udp4')
+client.on('listening', function() {
+    client.addMembership('230.185.192.108')
+})
+client.on('message', function(message, remote) {
+    console.log(message.toString())
+})
+client.bind(8080, '192.168.1.103')
+`)
+	awaitMember(t, a, "eth0", "230.185.192.108")
+	near.Line(marker(t, b, "-interface", "eth0") + ` TTL 128: ".*"`)
+	_, err := peer.Sender(t, b, "eth0", net.IPv4(192, 168, 1, 1)).WriteTo([]byte("unicast"), nil,
+		&net.UDPAddr{IP: net.IPv4(192, 168, 1, 103), Port: 8080})
+	assert.NilError(t, err)
+	p.Line("unicast")
+	stopNode(p)
+	near.Stop()
+}
+
+// The page's client hears; so does one bound to the group's address, and that
+// one hears no other group. Joining twice and the like throw what the kernel says.
+func TestClientInNode(t *testing.T) {
+	t.Parallel()
+	const other = "239.1.2.3:8080"
+	h := lab.NewHost(t, "h")
+	stranger := joined(t, h, "-group", other)
+	const script = `
+const dgram = require('dgram')
+const client = dgram.createSocket({ type: 'udp4', reuseAddr: true })
+client.bind(8080, %s () => {
+  client.addMembership('230.185.192.108', '127.0.0.1')
+  for (const wrong of [() => client.addMembership('230.185.192.108', '127.0.0.1'),
+                       () => client.dropMembership('239.9.9.9', '127.0.0.1'),
+                       () => client.addMembership('239.9.9.9')])
+    try { wrong(); console.log('fine') } catch (err) { console.log(err.code) }
+  console.log(client.address().address)
+})
+client.on('message', (data, rinfo) => console.log(rinfo.address, rinfo.port, ` + "`${data}`" + `))
+`
+	everywhere := harness.NodeScript(t, h, fmt.Sprintf(script, ""))
+	group := harness.NodeScript(t, h, fmt.Sprintf(script, "'230.185.192.108',"))
+	for p, address := range map[*harness.Program]string{everywhere: "0.0.0.0", group: "230.185.192.108"} {
+		p.Line("EADDRINUSE")
+		p.Line("EADDRNOTAVAIL")
+		p.Line("ENODEV")
+		p.Line(address)
+	}
+	line := func(from string) string { return strings.Replace(from, ":", " ", 1) + " .*" }
+	strange := marker(t, h, "-group", other)
+	stranger.Line(strange + ` TTL 128: ".*"`)
+	everywhere.Line(line(strange))
+	from := marker(t, h)
+	everywhere.Line(line(from))
+	group.Line(line(from))
+	stopNode(everywhere)
+	stopNode(group)
+	stranger.Stop()
+}
+
+// awaitMember waits until the kernel is a member.
+func awaitMember(t *testing.T, on *lab.Host, ifname, group string) {
+	t.Helper()
+	poll.WaitOn(t, func(poll.LogT) poll.Result {
+		if groups := peer.Memberships(t, on, ifname); !slices.Contains(groups, group) {
+			return poll.Continue("%s is a member of %v", on.Name, groups)
+		}
+		return poll.Success()
+	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(5*time.Millisecond))
+}

@@ -1,0 +1,254 @@
+package multicast
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
+	"example.com/sockets/integration/peer"
+)
+
+// The two programs with nothing but their defaults, as the page shows them.
+func TestServerTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	client := harness.Start(t, h, "multicast/client")
+	client.Line(`listening on 0\.0\.0\.0:8080`)
+	client.Line(`joined 230\.185\.192\.108 on lo`)
+	server := harness.Start(t, h, "multicast/server", "-count", "2")
+	from := sending(server, peer.NotesGroup, "lo", 128, "on")
+	for range 2 {
+		sent := server.Line(`sent 19 bytes: ("` + peer.Clock + `")`)[0]
+		client.Line(from + ` TTL 128: ` + sent)
+	}
+	server.Exit(0)
+	client.Stop()
+	harness.Transcript(t, "server.txt", client, server)
+}
+
+// A datagram arrives with the TTL it was given, 128 if none was.
+func TestServerTTL(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	client := joined(t, h)
+	plain := peer.Member(t, h, peer.NotesGroup, "lo")
+	for _, ttl := range []int{128, 0, 1, 2, 64, 127, 254, 255} {
+		args := []string{"-count", "1"}
+		if ttl != 128 {
+			args = append(args, "-ttl", fmt.Sprint(ttl))
+		}
+		server := harness.Start(t, h, "multicast/server", args...)
+		from := sending(server, peer.NotesGroup, "lo", ttl, "on")
+		sent := server.Line(`sent 19 bytes: (".*")`)[0]
+		server.Exit(0)
+
+		data, cm, src := peer.Hear(t, plain)
+		assert.Equal(t, cm.TTL, ttl)
+		assert.Equal(t, src, from)
+		assert.Equal(t, fmt.Sprintf("%q", data), sent)
+		client.Line(fmt.Sprintf(`%s TTL %d: %s`, from, ttl, sent))
+	}
+	client.Stop()
+}
+
+// With loopback off, the sender's own host hears nothing and the other host
+// hears everything; with it on, both do.
+func TestServerLoopback(t *testing.T) {
+	t.Parallel()
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+	near, far := joined(t, a, "-interface", "eth0"), joined(t, b, "-interface", "eth0")
+
+	server := harness.Start(t, a, "multicast/server", "-interface", "eth0", "-loopback=false", "-count", "3", "-interval", "1ms")
+	from := sending(server, peer.NotesGroup, "eth0", 128, "off")
+	assert.Assert(t, strings.HasPrefix(from, "10.0.0.1:"), from)
+	for range 3 {
+		server.Line(`sent .*`)
+		far.Line(from + ` TTL 128: ".*"`)
+	}
+	server.Exit(0)
+
+	from = marker(t, a, "-interface", "eth0")
+	near.Line(from + ` TTL 128: ".*"`)
+	far.Line(from + ` TTL 128: ".*"`)
+	near.Stop()
+	far.Stop()
+}
+
+// By default nothing leaves the machine, even one that has a network.
+func TestServerStaysHome(t *testing.T) {
+	t.Parallel()
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+	far := joined(t, b, "-interface", "eth0")
+	near := joined(t, a)
+	assert.DeepEqual(t, peer.Memberships(t, a, "lo"), []string{"230.185.192.108", "224.0.0.1"})
+	assert.DeepEqual(t, peer.Memberships(t, a, "eth0"), []string{"224.0.0.1"})
+
+	near.Line(marker(t, a) + ` TTL 128: ".*"`)
+	far.Line(marker(t, a, "-interface", "eth0") + ` TTL 128: ".*"`)
+	near.Stop()
+	far.Stop()
+}
+
+// -count datagrams are sent and the program ends; without it, it goes on. They
+// are -interval apart.
+func TestServerCountAndInterval(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	plain := peer.Member(t, h, peer.NotesGroup, "lo")
+
+	begin := time.Now()
+	server := harness.Start(t, h, "multicast/server", "-count", "3", "-interval", "200ms")
+	sending(server, peer.NotesGroup, "lo", 128, "on")
+	for range 3 {
+		server.Line(`sent .*`)
+		peer.Hear(t, plain)
+	}
+	server.Exit(0)
+	assert.Assert(t, time.Since(begin) >= 400*time.Millisecond)
+
+	// Had the interval stayed at a second, this would outlast every deadline.
+	server = harness.Start(t, h, "multicast/server", "-interval", "1ms")
+	from := sending(server, peer.NotesGroup, "lo", 128, "on")
+	for range 100 {
+		_, _, src := peer.Hear(t, plain)
+		assert.Equal(t, src, from)
+	}
+	server.Stop()
+}
+
+// SIGINT and SIGTERM end both programs cleanly, wherever they are.
+func TestServerStop(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		client := joined(t, h)
+		client.Signal(sig)
+		client.Line("closed")
+		client.Exit(0)
+
+		server := harness.Start(t, h, "multicast/server", "-interval", "1h")
+		sending(server, peer.NotesGroup, "lo", 128, "on")
+		server.Line(`sent .*`)
+		server.Signal(sig)
+		server.Line("closed")
+		server.Exit(0)
+	}
+}
+
+func TestServerCommandLine(t *testing.T) {
+	t.Parallel()
+	notAGroup := func(addr string) peer.Misuse {
+		return peer.Misuse{Args: []string{"-group", addr}, Message: "server: -group " + strconv.Quote(addr) + " is not an IPv4 multicast address and a port"}
+	}
+	peer.CommandLine(t, "multicast/server", "group=230.185.192.108:8080 interface ttl=128 loopback=true interval=1s count",
+		notAGroup("192.0.2.1:8080"), notAGroup("223.255.255.255:1"), notAGroup("240.0.0.0:1"),
+		notAGroup("[ff02::1]:8080"), notAGroup("230.185.192.108:0"),
+		peer.Misuse{Args: []string{"-group", "230.185.192.108"}, Message: `invalid value "230.185.192.108" for flag -group: not an ip:port`},
+		peer.Misuse{Args: []string{"-group", "nonsense"}, Message: `invalid value "nonsense" for flag -group: not an ip:port`},
+		peer.Misuse{Args: []string{"-ttl", "256"}, Message: "server: -ttl 256 is not from 0 to 255"},
+		peer.Misuse{Args: []string{"-ttl", "-1"}, Message: "server: -ttl -1 is not from 0 to 255"},
+		peer.Misuse{Args: []string{"-ttl", "far"}, Message: `invalid value "far" for flag -ttl: parse error`},
+		peer.Misuse{Args: []string{"-interval", "0"}, Message: "server: -interval 0s is not positive"},
+		peer.Misuse{Args: []string{"-count", "-1"}, Message: "server: -count -1 is negative"},
+	)
+}
+
+func TestServerFailures(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	peer.Fails(t, h, `server: interface "nope0": no such network interface`, "multicast/server", "-interface", "nope0")
+	peer.Fails(t, h, `client: interface "nope0": no such network interface`, "multicast/client", "-interface", "nope0")
+
+	// Another program has the port and does not share it.
+	var taken net.PacketConn
+	var err error
+	h.Do(func() { taken, err = net.ListenPacket("udp4", "0.0.0.0:8080") })
+	assert.NilError(t, err)
+	defer taken.Close()
+	peer.Fails(t, h, "client: listen udp4 230.185.192.108:8080: bind: address already in use", "multicast/client")
+}
+
+// An interface that goes away, or never had an address, is told plainly.
+func TestServerInterfaceWithoutAddress(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	lab.Link(t, a, "", b, "")
+	for _, name := range []string{"server", "ttl", "loopback"} {
+		peer.Fails(t, a, name+`: interface "eth0": no IPv4 address`, "multicast/"+name, "-interface", "eth0")
+	}
+}
+
+// Two clients, one in each language, share the port and hear both servers.
+func TestServerNode(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	var clients []*harness.Program
+	for _, start := range []harness.Starter{harness.Go(t, h), harness.Node(t, h)} {
+		c := start("multicast/client")
+		groupOf(c)
+		clients = append(clients, c)
+	}
+	for _, start := range []harness.Starter{harness.Go(t, h), harness.Node(t, h)} {
+		s := start("multicast/server", "--ttl", "7", "--count", "2", "--interval", "1ms")
+		from := sending(s, peer.NotesGroup, "lo", 7, "on")
+		for range 2 {
+			sent := s.Line(`sent 19 bytes: ("` + peer.Clock + `")`)[0]
+			clients[0].Line(from + ` TTL 7: ` + sent)
+			clients[1].Line(from + `: ` + sent)
+		}
+		s.Exit(0)
+	}
+	for _, c := range clients {
+		c.Stop()
+	}
+}
+
+// The notes' server does not get to its first datagram.
+func TestServerNodeAsInTheNotes(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	p := harness.Node(t, h)("testdata/notes_server.js")
+	p.ExitSaying(1, `(?s).*TypeError: server\.MulticastTTL is not a function\n.*`)
+}
+
+// In Go a socket is there, and bound, before anybody can set an option. In Node
+// the options have to wait for it.
+func TestServerNodeOptionsBeforeBind(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	p := harness.Node(t, h)("testdata/options.js")
+	options := []string{"setBroadcast", "setMulticastInterface", "setMulticastLoopback", "setMulticastTTL", "setTTL"}
+	for _, option := range options {
+		p.Line(option + ": " + option + " EBADF")
+	}
+	p.Line("bound")
+	for _, option := range options {
+		p.Line(option + ": done")
+	}
+	p.Exit(0)
+}
+
+func TestServerSocat(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		socat := harness.Socat(t, h)
+		p := socat("-u", "UDP4-RECVFROM:8080,reuseaddr,ip-add-membership=230.185.192.108:127.0.0.1", "STDOUT")
+		p.Await(`.* receiving on .*`)
+		s := start("multicast/server", "--count", "1")
+		sending(s, peer.NotesGroup, "lo", 128, "on")
+		sent := s.Line(`sent 19 bytes: "(.*)"`)[0]
+		s.Exit(0)
+		assert.Equal(t, harness.SocatPrinted(t, p), sent)
+	})
+}

@@ -1,0 +1,166 @@
+// Package peer is the other end of the programs under test: the tests' own plain
+// sockets, made on a host of the lab, closed when the test ends, and giving up
+// when harness.Patience is over; questions to the kernel about sockets; and what
+// several chapters' tests do with programs.
+package peer
+
+import (
+	"crypto/rand"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+	"gotest.tools/v3/poll"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
+)
+
+// DialTCP connects from a host.
+func DialTCP(t *testing.T, on *lab.Host, addr string) *net.TCPConn {
+	t.Helper()
+	var conn net.Conn
+	var err error
+	on.Do(func() { conn, err = net.Dial("tcp", addr) })
+	assert.NilError(t, err)
+	return Ours(t, conn.(*net.TCPConn))
+}
+
+// ListenTCP listens on a host.
+func ListenTCP(t *testing.T, on *lab.Host, addr string) *net.TCPListener {
+	t.Helper()
+	var ln net.Listener
+	var err error
+	on.Do(func() { ln, err = net.Listen("tcp", addr) })
+	assert.NilError(t, err)
+	t.Cleanup(func() { ln.Close() })
+	ln.(*net.TCPListener).SetDeadline(time.Now().Add(harness.Patience()))
+	return ln.(*net.TCPListener)
+}
+
+// AcceptTCP accepts the next connection.
+func AcceptTCP(t *testing.T, ln *net.TCPListener) *net.TCPConn {
+	t.Helper()
+	conn, err := ln.AcceptTCP()
+	assert.NilError(t, err)
+	return Ours(t, conn)
+}
+
+// ListenUDP binds a socket on a host; network is udp4, udp6 or udp.
+func ListenUDP(t *testing.T, on *lab.Host, network, addr string) *net.UDPConn {
+	t.Helper()
+	var conn net.PacketConn
+	var err error
+	on.Do(func() { conn, err = net.ListenPacket(network, addr) })
+	assert.NilError(t, err)
+	return Ours(t, conn.(*net.UDPConn))
+}
+
+// KeepPort takes the UDP port of an address on a host until the test ends. The system
+// may give a port that a program has just closed to the next, or on another host to
+// another, and in a transcript two sockets would look like one.
+func KeepPort(t *testing.T, on *lab.Host, addr string) {
+	t.Helper()
+	_, port, err := net.SplitHostPort(addr)
+	assert.NilError(t, err)
+	ListenUDP(t, on, "udp4", ":"+port)
+}
+
+// Ours has a socket closed when the test ends, and bounds its waits.
+func Ours[C interface {
+	Close() error
+	SetDeadline(time.Time) error
+}](t *testing.T, conn C) C {
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(harness.Patience()))
+	return conn
+}
+
+// Until waits for a state of the kernel's of which nothing tells.
+func Until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	poll.WaitOn(t, func(poll.LogT) poll.Result {
+		if is() {
+			return poll.Success()
+		}
+		return poll.Continue("waiting until %s", what)
+	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(time.Millisecond))
+}
+
+// Noise returns n bytes of which no two are likely to be mistaken.
+func Noise(n int) []byte {
+	data := make([]byte, n)
+	rand.Read(data)
+	return data
+}
+
+// Write writes data in one piece.
+func Write[D string | []byte](t *testing.T, conn net.Conn, data D) {
+	t.Helper()
+	_, err := conn.Write([]byte(data))
+	assert.NilError(t, err)
+}
+
+// Finish sends FIN and reads to the end what the server still has to say.
+func Finish(t *testing.T, conn *net.TCPConn) (reply []byte) {
+	t.Helper()
+	assert.NilError(t, conn.CloseWrite())
+	reply, err := io.ReadAll(conn)
+	assert.NilError(t, err)
+	conn.Close()
+	return reply
+}
+
+// Reset ends a connection with RST instead of FIN.
+func Reset(t *testing.T, conn *net.TCPConn) {
+	t.Helper()
+	assert.NilError(t, conn.SetLinger(0))
+	assert.NilError(t, conn.Close())
+}
+
+// Echoes demands that the data comes back while the connection stays open.
+func Echoes(t *testing.T, conn *net.TCPConn, data string) {
+	t.Helper()
+	Write(t, conn, data)
+	got := make([]byte, len(data))
+	_, err := io.ReadFull(conn, got)
+	assert.NilError(t, err)
+	assert.Equal(t, string(got), data)
+}
+
+// Pour writes until the server's end of the connection and ours are both full,
+// or the deadline passes: the server is then in the middle of a transfer.
+func Pour(t *testing.T, conn *net.TCPConn) {
+	t.Helper()
+	conn.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+	for chunk := make([]byte, 65536); ; {
+		if _, err := conn.Write(chunk); err != nil {
+			assert.Assert(t, errors.Is(err, os.ErrDeadlineExceeded), "%v", err)
+			return
+		}
+	}
+}
+
+// SendUDP sends one datagram.
+func SendUDP(t *testing.T, from *net.UDPConn, to netip.AddrPort, data string) {
+	t.Helper()
+	_, err := from.WriteToUDPAddrPort([]byte(data), to)
+	assert.NilError(t, err)
+}
+
+// ReceiveUDP waits for the next datagram.
+func ReceiveUDP(t *testing.T, conn *net.UDPConn) (data string, from netip.AddrPort) {
+	t.Helper()
+	buf := make([]byte, 65536)
+	n, from, err := conn.ReadFromUDPAddrPort(buf)
+	assert.NilError(t, err)
+	return string(buf[:n]), from
+}
+
+// AddrOf returns the address that a socket is bound to.
+func AddrOf(conn net.PacketConn) netip.AddrPort { return conn.LocalAddr().(*net.UDPAddr).AddrPort() }

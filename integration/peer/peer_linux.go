@@ -1,0 +1,48 @@
+package peer
+
+import (
+	"net"
+	"syscall"
+	"testing"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
+	"gotest.tools/v3/assert"
+
+	"example.com/sockets/integration/lab"
+)
+
+// RawIPv4 opens a socket on the host that has 10.0.0.2 for datagrams whose IP
+// header is ours.
+func RawIPv4(t *testing.T, on *lab.Host) *ipv4.RawConn {
+	t.Helper()
+	var pc net.PacketConn
+	var err error
+	on.Do(func() { pc, err = net.ListenPacket("ip4:udp", "10.0.0.2") })
+	assert.NilError(t, err)
+	AllowBroadcast(t, Ours(t, pc.(*net.IPConn)))
+	raw, err := ipv4.NewRawConn(pc)
+	assert.NilError(t, err)
+	return raw
+}
+
+// AllowBroadcast sets SO_BROADCAST on a socket.
+func AllowBroadcast(t *testing.T, conn syscall.Conn) {
+	t.Helper()
+	rc, err := conn.SyscallConn()
+	assert.NilError(t, err)
+	var opt error
+	assert.NilError(t, rc.Control(func(fd uintptr) {
+		opt = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
+	}))
+	assert.NilError(t, opt)
+}
+
+// Spoof sends a datagram in the name of another. Its checksum is left out (RFC 768).
+func Spoof(t *testing.T, raw *ipv4.RawConn, from net.IP, port int, to *net.UDPAddr, data string) {
+	t.Helper()
+	n := 8 + len(data)
+	payload := append([]byte{byte(port >> 8), byte(port), byte(to.Port >> 8), byte(to.Port), byte(n >> 8), byte(n), 0, 0}, data...)
+	header := &ipv4.Header{Version: 4, Len: 20, TotalLen: 20 + n, TTL: 64, Protocol: unix.IPPROTO_UDP, Src: from, Dst: to.IP}
+	assert.NilError(t, raw.WriteTo(header, payload, nil))
+}

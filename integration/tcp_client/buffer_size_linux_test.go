@@ -1,0 +1,168 @@
+package tcp_client
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"gotest.tools/v3/assert"
+	"gotest.tools/v3/golden"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
+	"example.com/sockets/integration/peer"
+)
+
+// bufferSizes reads the three lines of buffer_size.
+func bufferSizes(t *testing.T, p *harness.Program) (sendBuffer, queued, wrote int) {
+	t.Helper()
+	for _, line := range []struct {
+		pattern string
+		value   *int
+	}{
+		{`send buffer (\d+) bytes`, &sendBuffer},
+		{`queued (\d+) bytes, the peer has not acknowledged them`, &queued},
+		{`wrote (\d+) bytes before blocking`, &wrote},
+	} {
+		n, err := strconv.Atoi(p.Line(line.pattern)[0])
+		assert.NilError(t, err)
+		*line.value = n
+	}
+	return sendBuffer, queued, wrote
+}
+
+// queue asks the kernel how much a plain socket of the test has in a queue.
+func queue(t *testing.T, conn *net.TCPConn, which uint) int {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	assert.NilError(t, err)
+	var n uint32
+	assert.NilError(t, raw.Control(func(fd uintptr) { n, err = unix.IoctlGetUint32(int(fd), which) }))
+	assert.NilError(t, err)
+	return int(n)
+}
+
+// The program against a peer that never reads, as the page shows it. The
+// numbers are the kernel's and differ from one to the next; once it is checked
+// that they fit together, the text has those of the machine it was written on.
+func TestBufferSizeTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	ln := peer.ListenTCP(t, h, "127.0.0.1:8080")
+	begin := time.Now()
+	client := harness.Start(t, h, "tcp_client/buffer_size")
+	from := connectedFrom(client, ln.Addr())
+	remote := peer.AcceptTCP(t, ln)
+	sendBuffer, queued, wrote := bufferSizes(t, client)
+	client.Exit(0)
+	assert.Assert(t, time.Since(begin) >= time.Second, "a peer that is slow would look the same")
+	assert.Equal(t, queue(t, remote, unix.SIOCINQ), wrote-queued)
+	assert.Assert(t, queued <= sendBuffer && wrote < 64<<20, "%d %d %d", sendBuffer, queued, wrote)
+
+	text := "$ ./bazelw run //tcp_client:buffer_size\n" + strings.Join(client.Lines(), "")
+	golden.Assert(t, strings.NewReplacer(
+		from+"\n", "127.0.0.1:50001\n",
+		fmt.Sprintf("send buffer %d ", sendBuffer), "send buffer 4194304 ",
+		fmt.Sprintf("queued %d ", queued), "queued 4163072 ",
+		fmt.Sprintf("wrote %d ", wrote), "wrote 4291584 ",
+	).Replace(text), "buffer_size.txt")
+}
+
+// The numbers are the kernel's: those of its socket, and what is not queued
+// with it is waiting at the peer. What was taken arrives, though the program
+// has ended.
+func TestBufferSizeIsTheKernels(t *testing.T) {
+	t.Parallel()
+	for name, host := range map[string]func(*testing.T) *lab.Host{
+		"as it is":      func(t *testing.T) *lab.Host { return lab.NewHost(t, "h") },
+		"small buffers": smallBuffers,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := host(t)
+			client, ln, unblock := connectingBy(t, h, "buffer_size")
+			fd := clientSocket(t, client) // outlives the program
+			unblock()
+			remote := peer.AcceptTCP(t, ln) // the SYN is sent again after a second
+			connectedFrom(client, ln.Addr())
+			sendBuffer, queued, wrote := bufferSizes(t, client)
+			client.Exit(0)
+
+			assert.Equal(t, tcpOption(t, fd, unix.SOL_SOCKET, unix.SO_SNDBUF), sendBuffer)
+			outq, err := unix.IoctlGetUint32(fd, unix.SIOCOUTQ)
+			assert.NilError(t, err)
+			assert.Equal(t, int(outq), queued)
+			assert.Equal(t, queue(t, remote, unix.SIOCINQ), wrote-queued)
+			assert.Assert(t, wrote > queued && queued > 0)
+			awaitShutWindow(t, h, peer.TCPPort(remote.RemoteAddr()), peer.TCPPort(remote.LocalAddr()))
+			_, err = unix.Write(fd, []byte("x"))
+			assert.ErrorIs(t, err, unix.EAGAIN) // it still takes no more
+
+			peer.LetGo(t, fd)
+			assert.Equal(t, len(readToFIN(t, remote)), wrote)
+		})
+	}
+}
+
+// What was sent counts as queued until it is acknowledged: from a peer that is
+// cut off before the first byte, nothing ever is.
+func TestBufferSizeCutOffPeer(t *testing.T) {
+	t.Parallel()
+	segment := lab.NewSegment(t, "segment")
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	segment.Join(t, a, "10.0.0.1/24")
+	segment.Join(t, b, "10.0.0.2/24")
+	client, ln, unblock := connectingTo(t, a, b, "10.0.0.2:8080", "buffer_size")
+	peer.Freeze(t, client)
+	unblock()
+	peer.AcceptTCP(t, ln) // the SYN is sent again after a second
+	b.Unplug(t, "eth0")
+	client.Signal(syscall.SIGCONT)
+	connectedFrom(client, ln.Addr())
+	_, queued, wrote := bufferSizes(t, client)
+	client.Exit(0)
+	assert.Assert(t, wrote > 0)
+	assert.Equal(t, queued, wrote)
+}
+
+// A peer that is slow is not one that does not read: each time the window is
+// shut it makes some room, for longer than the program's patience altogether.
+func TestBufferSizeSlowPeer(t *testing.T) {
+	t.Parallel()
+	h := smallBuffers(t)
+	client, remote := dialledBy(t, h, "buffer_size", "-bytes", "1000000000000")
+	buf := make([]byte, 32768)
+	read := 0
+	for begin := time.Now(); time.Since(begin) < 1500*time.Millisecond; {
+		awaitShutWindow(t, h, peer.TCPPort(remote.RemoteAddr()), peer.TCPPort(remote.LocalAddr()))
+		n, err := io.ReadFull(remote, buf)
+		assert.NilError(t, err)
+		read += n
+	}
+	_, queued, wrote := bufferSizes(t, client)
+	client.Exit(0)
+	assert.Assert(t, wrote > read)
+	assert.Equal(t, queue(t, remote, unix.SIOCINQ), wrote-queued-read)
+	assert.Equal(t, len(readToFIN(t, remote)), wrote-read)
+}
+
+// A signal between its questions to the kernel is no failure of the system's.
+func TestBufferSizeSignal(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	peer.ListenTCP(t, h, "127.0.0.1:8080")
+	p := peer.StartDeaf(t, h, "tcp_client/buffer_size", 1)
+	p.AwaitLine()
+	p.Signal(syscall.SIGTERM)
+	peer.Until(t, "its socket is closed", func() bool { return p.Sockets() == 0 })
+	lines := p.Hear()
+	assert.Assert(t, strings.HasPrefix(lines[0], "send buffer "), "%q", lines)
+	assert.Assert(t, strings.HasSuffix(lines[len(lines)-1], " before blocking"), "%q", lines)
+}

@@ -1,0 +1,200 @@
+package tcp_client
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
+	"example.com/sockets/integration/peer"
+)
+
+// Each way once against the echo server, as the page shows it.
+func TestCloseTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/server")
+	server.Line(`listening on 127\.0\.0\.1:8080`)
+	programs := []*harness.Program{server}
+	for _, c := range []struct {
+		how   string
+		lines []string
+	}{
+		{"end", []string{"ended: sent FIN, still reading", "closed"}},
+		{"destroy", []string{"destroyed"}},
+		{"reset", []string{"reset: sent RST"}},
+	} {
+		client := harness.Start(t, h, "tcp_client/close", "-how", c.how)
+		from := client.Line(`connected to 127\.0\.0\.1:8080 from (127\.0\.0\.1:\d+)`)[0]
+		for _, line := range c.lines {
+			client.Line(line)
+		}
+		client.Exit(0)
+		server.Line(from + " connected")
+		server.Line(from + " closed after 0 bytes")
+		programs = append(programs, client)
+	}
+	server.Signal(syscall.SIGTERM)
+	server.Line("closed")
+	server.ExitSaying(0, `server: .*: connection reset by peer\n`) // one of the three was that
+	harness.Transcript(t, "close.txt", programs...)
+}
+
+// -how end, which is the default: the peer sees the end, and is heard as long
+// as it goes on.
+func TestCloseEnd(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{nil, {"-how", "end"}} {
+		client, remote := dialledBy(t, lab.NewHost(t, "h"), "close", args...)
+		client.Line("ended: sent FIN, still reading")
+		assert.Equal(t, readToFIN(t, remote), "")
+		for _, c := range []struct{ data, shown string }{
+			{"still there?", `"still there\?"`},
+			{"caf\u00e9\n\xff", `"café\\n\\xff"`},
+			{strings.Repeat("x", 64), `"x{64}"`},
+			{strings.Repeat("x", 65), `"x{64}"…`},
+		} {
+			peer.Write(t, remote, c.data)
+			client.Line(fmt.Sprintf(`received %d bytes: %s`, len(c.data), c.shown))
+		}
+		remote.Close()
+		client.Line("closed")
+		client.Exit(0)
+	}
+}
+
+// -how destroy: the peer sees an end like any other. That nobody reads it any
+// more it learns when it writes: the connection is gone.
+func TestCloseDestroy(t *testing.T) {
+	t.Parallel()
+	client, remote := dialledBy(t, lab.NewHost(t, "h"), "close", "-how", "destroy")
+	client.Line("destroyed")
+	client.Exit(0)
+	assert.Equal(t, readToFIN(t, remote), "")
+	peer.Write(t, remote, "still there?") // the first write succeeds
+	for {
+		if _, err := io.WriteString(remote, "still there?"); err != nil {
+			assert.ErrorIs(t, err, syscall.EPIPE)
+			return
+		}
+	}
+}
+
+// -how reset: no end but an error.
+func TestCloseReset(t *testing.T) {
+	t.Parallel()
+	client, remote := dialledBy(t, lab.NewHost(t, "h"), "close", "-how", "reset")
+	client.Line("reset: sent RST")
+	client.Exit(0)
+	_, err := remote.Read(make([]byte, 1))
+	assert.ErrorIs(t, err, syscall.ECONNRESET)
+}
+
+func TestCloseStop(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		client, _ := dialledBy(t, lab.NewHost(t, "h"), "close")
+		client.Line("ended: sent FIN, still reading")
+		stopWaiting(t, client, sig)
+	}
+}
+
+func TestClosePeerResets(t *testing.T) {
+	t.Parallel()
+	client, remote := dialledBy(t, lab.NewHost(t, "h"), "close")
+	client.Line("ended: sent FIN, still reading")
+	assert.Equal(t, readToFIN(t, remote), "")
+	testReset(t, client, remote)
+}
+
+func TestCloseCommandLine(t *testing.T) {
+	t.Parallel()
+	peer.CommandLine(t, "tcp_client/close", "addr=127.0.0.1:8080 how=end",
+		peer.Misuse{Args: []string{"-how", "gently"}, Message: `close: -how "gently" is not end, destroy or reset`},
+		peer.Misuse{Args: []string{"-how", ""}, Message: `close: -how "" is not end, destroy or reset`},
+		peer.Misuse{Args: []string{"-how", "END"}, Message: `close: -how "END" is not end, destroy or reset`},
+	)
+}
+
+func TestCloseFailures(t *testing.T) {
+	t.Parallel()
+	testFailures(t, "close")
+}
+
+// What each way of closing is to a server that replies at the client's end.
+func TestCloseWithHalfOpen(t *testing.T) {
+	for how, said := range map[string]string{"end": `ended: sent FIN, still reading`, "destroy": "destroyed"} {
+		t.Run(how, func(t *testing.T) {
+			s, c, from := pair(t, "tcp_server/half_open", "tcp_client/close", "-how", how)
+			c.Line(said)
+			if how == "end" {
+				c.Line("closed")
+			}
+			c.Exit(0)
+			s.Line(from + ` ended after 0 bytes`)
+			s.Line(from + ` replied 0 bytes`)
+			s.Line(from + ` closed`)
+			s.Stop()
+		})
+	}
+}
+
+// To close_event end and destroy are the same, and reset is an error.
+func TestCloseWithCloseEvent(t *testing.T) {
+	for how, said := range map[string]string{
+		"end": `closed`, "destroy": `closed`, "reset": `closed with error: .*connection reset by peer`,
+	} {
+		t.Run(how, func(t *testing.T) {
+			s, c, from := pair(t, "tcp_server/close_event", "tcp_client/close", "-how", how)
+			c.Await(`ended: .*|destroyed|reset: .*`)
+			s.Line(from + " " + said)
+			if how == "end" {
+				c.Line("closed")
+			}
+			c.Exit(0)
+			s.Stop()
+		})
+	}
+}
+
+// After end a client still hears; after destroy or reset it is gone.
+func TestCloseNode(t *testing.T) {
+	same := func(t *testing.T, h *lab.Host, start harness.Starter) {
+		ln := peer.ListenTCP(t, h, "127.0.0.1:8080")
+		for _, c := range []struct {
+			how, says string
+			err       error
+		}{
+			{"end", "ended: sent FIN, still reading", nil},
+			{"destroy", "destroyed", nil},
+			{"reset", "reset: sent RST", syscall.ECONNRESET},
+		} {
+			p := start("tcp_client/close", "--how", c.how)
+			conn := peer.AcceptTCP(t, ln)
+			peer.Connected(p)
+			p.Line(c.says)
+			_, err := conn.Read(make([]byte, 1))
+			if c.err == nil {
+				assert.Error(t, err, "EOF")
+			} else {
+				assert.Assert(t, errors.Is(err, c.err), "%v", err)
+			}
+			if c.how == "end" {
+				_, err := conn.Write([]byte("late"))
+				assert.NilError(t, err)
+				p.Line(`received 4 bytes: "late"`)
+				conn.Close()
+				p.Line("closed")
+			}
+			p.Exit(0)
+		}
+	}
+	harness.Both(t, same)
+}

@@ -1,0 +1,189 @@
+package tcp_server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
+	"example.com/sockets/integration/peer"
+)
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+
+// contents returns what is in a file.
+func contents(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	assert.NilError(t, err)
+	return string(data)
+}
+
+// lastOfPipe is what pipe and unpipe print last of a client that has gone.
+func lastOfPipe(section string) string {
+	return map[string]string{"pipe": `piped \d+ bytes`, "unpipe": `closed`}[section]
+}
+
+// Every byte of several megabytes from several connections at once is in the
+// file, after what was there before, and those of one connection are in order.
+// They can be told apart: the upper half of a byte is the connection's number.
+func testPipesAll(t *testing.T, section string, args ...string) {
+	t.Helper()
+	h := lab.NewHost(t, "h")
+	file := filepath.Join(t.TempDir(), "message.txt")
+	assert.NilError(t, os.WriteFile(file, []byte("before"), 0o600))
+	server := harness.Start(t, h, "tcp_server/"+section, append(args, "-addr", "127.0.0.1:0", "-to", file)...)
+	addr := server.Ready()
+
+	const connections, each = 8, 4 << 20
+	data := make([][]byte, connections)
+	errs := make(chan error)
+	for i := range connections {
+		data[i] = peer.Noise(each + i)
+		for j := range data[i] {
+			data[i][j] = byte(i)<<4 | data[i][j]&15
+		}
+		client := peer.DialTCP(t, h, addr)
+		go func() {
+			_, err := client.Write(data[i])
+			errs <- errors.Join(err, client.CloseWrite())
+		}()
+	}
+	for range connections {
+		assert.NilError(t, <-errs)
+	}
+	for range connections {
+		server.Await(`\S+:\d+ ` + lastOfPipe(section))
+	}
+	var sizes []string
+	for _, line := range server.Lines() {
+		if m := regexp.MustCompile(`^\S+ piped (\d+) bytes\n$`).FindStringSubmatch(line); m != nil {
+			sizes = append(sizes, m[1])
+		}
+	}
+	assert.Equal(t, len(sizes), connections)
+	slices.Sort(sizes)
+	for i, size := range sizes {
+		assert.Equal(t, size, fmt.Sprint(each+i))
+	}
+	server.Stop()
+
+	got, ok := strings.CutPrefix(contents(t, file), "before")
+	assert.Assert(t, ok)
+	apart := make([][]byte, connections)
+	for _, b := range []byte(got) {
+		i := (b >> 4) % connections // of a foreign byte another's data will differ
+		apart[i] = append(apart[i], b)
+	}
+	for i := range apart {
+		assert.Assert(t, bytes.Equal(apart[i], data[i]), "connection %d: %d bytes", i, len(apart[i]))
+	}
+}
+
+// Each write goes to the end, even if others have written to the file or
+// emptied it meanwhile.
+func testPipeAppends(t *testing.T, section string, args ...string) {
+	t.Helper()
+	h := lab.NewHost(t, "h")
+	file := filepath.Join(t.TempDir(), "message.txt")
+	server := harness.Start(t, h, "tcp_server/"+section, append(args, "-addr", "127.0.0.1:0", "-to", file)...)
+	addr := server.Ready()
+	assert.Equal(t, contents(t, file), "")
+	say := func(text string) {
+		client := peer.DialTCP(t, h, addr)
+		peer.Write(t, client, text)
+		assert.NilError(t, client.CloseWrite())
+		if server.Line(peer.Of(client) + fmt.Sprintf(`piped %d bytes`, len(text))); section == "unpipe" {
+			server.Line(peer.Of(client) + `closed`)
+		}
+	}
+	say("one\n")
+	assert.NilError(t, os.WriteFile(file, []byte("another program\n"), 0o600)) // as does > message.txt
+	say("two\n")
+	assert.Equal(t, contents(t, file), "another program\ntwo\n")
+	server.Stop()
+
+	again := harness.Start(t, h, "tcp_server/"+section, append(args, "-addr", addr, "-to", file)...)
+	again.Ready()
+	server = again
+	say("three\n")
+	assert.Equal(t, contents(t, file), "another program\ntwo\nthree\n")
+	again.Stop()
+}
+
+// A file that cannot be opened is found before the port is touched.
+func testPipeNoFile(t *testing.T, section string) {
+	t.Helper()
+	h := lab.NewHost(t, "h")
+	ln := peer.ListenTCP(t, h, "127.0.0.1:0")
+	dir := t.TempDir()
+	for file, cause := range map[string]string{
+		dir:                               "is a directory",
+		filepath.Join(dir, "no", "where"): "no such file or directory",
+		"":                                "no such file or directory",
+	} {
+		peer.Fails(t, h, fmt.Sprintf("%s: open %s: %s", section, file, cause),
+			"tcp_server/"+section, "-addr", ln.Addr().String(), "-to", file)
+	}
+}
+
+// tcpServer starts a section of the chapter on a free port.
+func tcpServer(t *testing.T, on *lab.Host, section string, args ...string) (server *harness.Program, addr string) {
+	t.Helper()
+	server = harness.Start(t, on, "tcp_server/"+section, append([]string{"-addr", "127.0.0.1:0"}, args...)...)
+	return server, server.Line(`listening on (\S+:\d+)(?: with a backlog of \d+)?`)[0]
+}
+
+// testRefusals checks what a server says, and how it ends, when it
+// cannot be started as it was told.
+func testRefusals(t *testing.T, section, flags string, wrong ...peer.Misuse) {
+	t.Helper()
+	peer.CommandLine(t, "tcp_server/"+section, "addr=127.0.0.1:8080 "+flags, wrong...)
+
+	h := lab.NewHost(t, "h")
+	taken := peer.ListenTCP(t, h, "127.0.0.1:0").Addr().String()
+	peer.Fails(t, h, section+": listen tcp "+taken+": bind: address already in use", "tcp_server/"+section, "-addr", taken)
+	// TEST-NET-1, RFC 5737: no machine's own address.
+	peer.Fails(t, h, section+": listen tcp 192.0.2.1:1: bind: cannot assign requested address", "tcp_server/"+section, "-addr", "192.0.2.1:1")
+	// No host has a name under .invalid, RFC 6761.
+	stdout, stderr, code := harness.Run(t, h, "tcp_server/"+section, "-addr", "host.invalid:1")
+	assert.Equal(t, code, 1)
+	assert.Equal(t, stdout, "")
+	assert.Assert(t, strings.HasPrefix(stderr, section+": listen tcp: lookup host.invalid") && strings.Count(stderr, "\n") == 1, stderr)
+}
+
+// testStops checks that both signals end a server at once, although a
+// client is connected; first it prints those lines.
+func testStops(t *testing.T, section string, lines ...string) {
+	t.Helper()
+	h := lab.NewHost(t, "h")
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		server, addr := tcpServer(t, h, section)
+		conn := peer.DialTCP(t, h, addr)
+		for _, line := range lines {
+			server.Line(line)
+		}
+		begin := time.Now()
+		server.Signal(sig)
+		server.Line("closed")
+		server.Exit(0)
+		assert.Assert(t, time.Since(begin) < 10*time.Second) // a second, on a machine that is not busy
+		_, err := conn.Read(make([]byte, 1))
+		assert.Assert(t, errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET), "%v", err)
+	}
+}
+
+func clientAddr(conn net.Conn) string { return conn.LocalAddr().String() }

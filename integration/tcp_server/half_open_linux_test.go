@@ -1,0 +1,70 @@
+package tcp_server
+
+import (
+	"bytes"
+	"io"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
+	"example.com/sockets/integration/peer"
+	"example.com/sockets/integration/wire"
+)
+
+func TestHalfOpenExhausted(t *testing.T) {
+	testExhausted(t, "half_open", "hello", `\S+ closed`)
+}
+
+// While the reply is under way one half of the connection is closed, and the
+// kernel says so: the client has sent its FIN and had it acknowledged, the
+// server has not sent one.
+func TestHalfOpenStates(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "half_open")
+	conn, data := peer.DialTCP(t, h, addr), peer.Noise(32<<20)
+	peer.Write(t, conn, data)
+	assert.NilError(t, conn.CloseWrite())
+	server.Line(clientAddr(conn) + " ended after 33554432 bytes")
+
+	client, served := peer.TCPPort(conn.LocalAddr()), peer.TCPPort(conn.RemoteAddr())
+	peer.Until(t, "one half is closed", func() bool {
+		states := map[[2]int]int{}
+		for _, s := range peer.TCPSockets(t, h) {
+			states[[2]int{s.Local, s.Remote}] = s.State
+		}
+		return states[[2]int{client, served}] == tcpFinWait2 && states[[2]int{served, client}] == tcpCloseWait
+	})
+	got, err := io.ReadAll(conn)
+	assert.NilError(t, err)
+	assert.Assert(t, bytes.Equal(got, data))
+	server.Line(clientAddr(conn) + " replied 33554432 bytes")
+	server.Line(clientAddr(conn) + " closed")
+	server.Stop()
+}
+
+// The client's FIN, then the server's data: the other way is still open.
+func TestHalfOpenWire(t *testing.T) {
+	t.Parallel()
+	client, server, c := peer.Cabled(t)
+	p := peer.Serving(t, server, "tcp_server/half_open")
+	program := harness.Start(t, client, "tcp_client/client", "-addr", peer.Here)
+	program.Await("closed")
+	program.Exit(0)
+	peer.Drawn(t, "half_open", wire.Merge(c.Await("both FINs", peer.Seen(wire.FIN, 2))))
+	p.Stop()
+}
+
+// What Node does by default: FIN answers FIN.
+func TestHalfOpenDefaultWire(t *testing.T) {
+	t.Parallel()
+	client, server, c := peer.Cabled(t)
+	p := peer.Serving(t, server, "tcp_server/half_open", "-allow=false")
+	program := harness.Start(t, client, "tcp_client/client", "-addr", peer.Here)
+	program.Await("closed")
+	program.Exit(0)
+	peer.Drawn(t, "half_open_default", wire.Merge(c.Await("both FINs", peer.Seen(wire.FIN, 2))))
+	p.Stop()
+}

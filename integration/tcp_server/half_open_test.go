@@ -1,0 +1,217 @@
+package tcp_server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
+	"example.com/sockets/integration/peer"
+)
+
+// tcp_client:client sends, finishes sending, and still gets the reply.
+func TestHalfOpenTranscript(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/half_open")
+	server.Ready()
+	client := harness.Start(t, h, "tcp_client/client")
+	from := client.Line(`connected to 127\.0\.0\.1:8080 from (\S+)`)[0]
+	client.Line(`sent 5 bytes: "hello"`)
+	client.Line(`received 5 bytes: "hello"`)
+	client.Line("closed")
+	client.Exit(0)
+	server.Line(from + " ended after 5 bytes")
+	server.Line(from + " replied 5 bytes")
+	server.Line(from + " closed")
+	server.Stop()
+	harness.Transcript(t, "half_open.txt", server, client)
+}
+
+// ended demands the lines of a half_open server about a client that sent, and
+// was replied, that much.
+func ended(t *testing.T, server *harness.Program, conn *net.TCPConn, n int) {
+	t.Helper()
+	server.Line(fmt.Sprintf("%s ended after %d bytes", clientAddr(conn), n))
+	server.Line(fmt.Sprintf("%s replied %d bytes", clientAddr(conn), n))
+	server.Line(clientAddr(conn) + " closed")
+}
+
+// A client sends all, then FIN, and then gets all of it back, and EOF.
+func TestHalfOpenReplies(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "half_open")
+	for _, n := range []int{1 << 20, 0, 1} {
+		conn, data := peer.DialTCP(t, h, addr), peer.Noise(n)
+		peer.Write(t, conn, data)
+		assert.Assert(t, bytes.Equal(peer.Finish(t, conn), data), "%d bytes", n)
+		ended(t, server, conn, n)
+	}
+	server.Stop()
+}
+
+// Nothing is sent back before the FIN: a client can write 32 MiB, more than the
+// kernel's buffers hold, without reading. An echo would block both sides.
+func TestHalfOpenWaitsForTheEnd(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "half_open")
+	conn, data := peer.DialTCP(t, h, addr), peer.Noise(32<<20)
+	peer.Write(t, conn, data)
+	assert.Assert(t, bytes.Equal(peer.Finish(t, conn), data))
+	ended(t, server, conn, len(data))
+	server.Stop()
+}
+
+// With -allow=false the server closes at the FIN: EOF, and nothing came back.
+func TestHalfOpenNotAllowed(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "half_open", "-allow=false")
+	for _, n := range []int{1 << 20, 0, 5} {
+		conn := peer.DialTCP(t, h, addr)
+		peer.Write(t, conn, peer.Noise(n))
+		assert.Equal(t, len(peer.Finish(t, conn)), 0)
+		server.Line(fmt.Sprintf("%s ended after %d bytes", clientAddr(conn), n))
+		server.Line(clientAddr(conn) + " closed")
+	}
+	server.Stop()
+}
+
+// A reset ends that connection, whether it comes while the client sends or
+// while it is replied to, and no other.
+func TestHalfOpenReset(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "half_open")
+	good, sending, receiving := peer.DialTCP(t, h, addr), peer.DialTCP(t, h, addr), peer.DialTCP(t, h, addr)
+	peer.Write(t, good, "hello")
+
+	peer.Write(t, sending, peer.Noise(1<<20))
+	peer.Reset(t, sending)
+	server.Line(clientAddr(sending) + " closed")
+
+	peer.Write(t, receiving, peer.Noise(32<<20))
+	assert.NilError(t, receiving.CloseWrite())
+	server.Line(clientAddr(receiving) + " ended after 33554432 bytes")
+	_, err := io.ReadFull(receiving, make([]byte, 1<<20))
+	assert.NilError(t, err)
+	peer.Reset(t, receiving)
+	server.Line(clientAddr(receiving) + " closed") // and no "replied"
+
+	assert.Equal(t, string(peer.Finish(t, good)), "hello")
+	ended(t, server, good, 5)
+	server.Signal(syscall.SIGTERM)
+	server.Line("closed")
+	server.ExitSaying(0, `(half_open: .*(connection reset by peer|broken pipe)\n){2}`)
+}
+
+// What one client may make the server keep has a limit, and may be as much as that.
+func TestHalfOpenLimit(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "half_open", "-allow=false")
+	conn := peer.DialTCP(t, h, addr)
+	peer.Write(t, conn, make([]byte, 64<<20))
+	assert.Equal(t, len(peer.Finish(t, conn)), 0)
+	server.Line(clientAddr(conn) + " ended after 67108864 bytes")
+	server.Line(clientAddr(conn) + " closed")
+
+	conn = peer.DialTCP(t, h, addr)
+	for chunk := make([]byte, 1<<20); ; {
+		if _, err := conn.Write(chunk); err != nil {
+			assert.Assert(t, errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE), "%v", err)
+			break
+		}
+	}
+	server.Line(clientAddr(conn) + " closed")
+	server.Signal(syscall.SIGTERM)
+	server.Line("closed")
+	server.ExitSaying(0, `half_open: read \S+: more than 67108864 bytes\n`)
+}
+
+func TestHalfOpenStops(t *testing.T) {
+	t.Parallel()
+	testStops(t, "half_open")
+}
+
+func TestHalfOpenRefusals(t *testing.T) {
+	t.Parallel()
+	testRefusals(t, "half_open", "allow=true",
+		peer.Misuse{Args: []string{"-allow=perhaps"}, Message: `invalid boolean value "perhaps" for -allow: parse error`})
+}
+
+// Both reply after the client's FIN, Node only because it was told to.
+func TestHalfOpenNode(t *testing.T) {
+	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
+		s := server("tcp_server/half_open")
+		s.Ready()
+		c, addr := peer.Hello(client)
+		c.Line(`received 5 bytes: "hello"`)
+		c.Line("closed")
+		c.Exit(0)
+		s.Line(addr + " ended after 5 bytes")
+		s.Line(addr + " replied 5 bytes")
+		s.Line(addr + " closed")
+		s.Stop()
+	})
+}
+
+// Node's default, which Go's program imitates on demand: no reply.
+func TestHalfOpenNodeDefault(t *testing.T) {
+	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
+		s := server("tcp_server/half_open", "--allow=false")
+		s.Ready()
+		c, addr := peer.Hello(client)
+		c.Line("closed") // and nothing received
+		c.Exit(0)
+		s.Line(addr + " ended after 5 bytes")
+		s.Line(addr + " closed")
+		s.Stop()
+	})
+}
+
+// A Node server that knows nothing of allowHalfOpen, and replies all the same: its
+// half is closed by then. Go's half is open until the program closes it.
+func TestHalfOpenNodeReplyIsLate(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	s := harness.Node(t, h)("testdata/half_open.js")
+	s.Ready()
+	c, _ := peer.Hello(harness.Go(t, h))
+	c.Line("closed") // and nothing received
+	c.Exit(0)
+	s.Line("This socket has been ended by the other party|Cannot call write after a stream was destroyed")
+	s.Stop()
+}
+
+// socat ends its half at the end of its input, and waits for what still comes.
+func TestHalfOpenSocat(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		socat := harness.Socat(t, h)
+		s := start("tcp_server/half_open")
+		s.Ready()
+		p := socat("-t", "30", harness.SocatSays(t, "hello"), "TCP4:127.0.0.1:8080")
+		assert.Equal(t, harness.SocatPrinted(t, p), "hello")
+		s.Line(`.* ended after 5 bytes`)
+		s.Line(`.* replied 5 bytes`)
+		s.Line(`.* closed`)
+		s.Stop()
+
+		s = start("tcp_server/half_open", "--allow=false")
+		s.Ready()
+		p = socat("-t", "30", harness.SocatSays(t, "hello"), "TCP4:127.0.0.1:8080")
+		assert.Equal(t, harness.SocatPrinted(t, p), "")
+		s.Line(`.* ended after 5 bytes`)
+		s.Line(`.* closed`)
+		s.Stop()
+	})
+}

@@ -1,0 +1,10 @@
+package udp_client
+
+import (
+	"os"
+	"testing"
+
+	"example.com/sockets/integration/harness"
+)
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }

@@ -1,0 +1,83 @@
+package udp_server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"gotest.tools/v3/assert"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
+	"example.com/sockets/integration/peer"
+)
+
+// Bound is enough: what is sent there waits in the kernel, in order, though the
+// program never reads, until there is no room. Before and after nobody is there.
+func TestBindKeepsWhatIsSent(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	refused := func() {
+		t.Helper()
+		var conn net.Conn
+		var err error
+		h.Do(func() { conn, err = net.Dial("udp4", "127.0.0.1:8080") })
+		assert.NilError(t, err)
+		peer.Ours(t, conn.(*net.UDPConn))
+		// A program that another test starts just now may hold the socket until its exec.
+		peer.Until(t, "a datagram is refused", func() bool {
+			_, err := conn.Write([]byte("x")) // tells of the one before
+			if err == nil {
+				conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+				_, err = conn.Read(make([]byte, 1))
+			}
+			return errors.Is(err, syscall.ECONNREFUSED)
+		})
+	}
+	refused()
+	p := harness.Start(t, h, "udp_server/bind")
+	p.Line(`listening on 127\.0\.0\.1:8080 \(udp4\)`)
+	fds := peer.SocketsOf(t, p)
+	assert.Equal(t, len(fds), 1)
+
+	sender := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0")
+	full := func() bool { return peer.Counter(t, h, "Udp", "RcvbufErrors") > 0 }
+	sent := 0
+	for ; !full(); sent++ {
+		assert.Assert(t, sent < 10_000)
+		peer.SendUDP(t, sender, netip.MustParseAddrPort("127.0.0.1:8080"), fmt.Sprintf("%1000d", sent))
+	}
+	buf := make([]byte, 2000)
+	for i := range sent - 1 { // the last was dropped
+		n, _, err := unix.Recvfrom(fds[0], buf, unix.MSG_DONTWAIT)
+		assert.NilError(t, err)
+		assert.Equal(t, string(buf[:n]), fmt.Sprintf("%1000d", i))
+	}
+	_, _, err := unix.Recvfrom(fds[0], buf, unix.MSG_DONTWAIT)
+	assert.ErrorIs(t, err, unix.EAGAIN)
+	peer.LetGo(t, fds[0])
+	p.Stop()
+	refused()
+}
+
+// A UDP socket of Go's may broadcast from the start, one of Node's once it has
+// asked. Either language's socket for udp6 on :: is what the kernel says.
+func TestBindNodeKernel(t *testing.T) {
+	ask := func(t *testing.T, h *lab.Host, start harness.Starter, v6only, broadcast int) {
+		s := start("udp_server/bind", "--network", "udp6", "--addr", "[::]:8080")
+		s.Line(`listening on .* \(udp6\)`)
+		assert.Equal(t, peer.Option(t, s, false, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY), v6only)
+		assert.Equal(t, peer.Option(t, s, false, unix.SOL_SOCKET, unix.SO_BROADCAST), broadcast)
+		s.Stop()
+	}
+	harness.Compare(t, func(t *testing.T, h *lab.Host, goes harness.Starter) {
+		ask(t, h, goes, 1, 1)
+	}, func(t *testing.T, h *lab.Host, node harness.Starter) {
+		ask(t, h, node, 0, 0)
+	})
+}
