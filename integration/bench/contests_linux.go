@@ -151,7 +151,7 @@ func ours(section string, args ...string) program {
 
 // node is a section's counterpart in Node.
 func node(section string, args ...string) program {
-	return script("integration/node/"+section+".js", args...)
+	return script(section+"/main.js", args...)
 }
 
 func script(path string, args ...string) program {

@@ -2,7 +2,7 @@
 // once and beside a load that comes and goes, and lists the tests that failed.
 //
 //	bazel run //integration/soak -- -for 1h
-//	go run ./integration/soak -for 10m -run TCPServer -race
+//	go run ./integration/soak -for 10m -run HalfOpen -race
 //
 // It needs the go command, ends by itself, and exits with 1 if anything failed.
 package main
@@ -79,9 +79,9 @@ func soak(length time.Duration, jobs, load int, run string, flags []string, logs
 	}
 	if err == nil {
 		var out []byte
-		args := append([]string{"test", "-c", "-o", filepath.Join(dir, "suite")}, flags...)
-		if out, err = exec.CommandContext(ctx, "go", append(args, "./integration")...).CombinedOutput(); err != nil {
-			err = fmt.Errorf("build the suite: %w\n%s", err, out)
+		args := append([]string{"test", "-c", "-o", dir + string(filepath.Separator)}, flags...)
+		if out, err = exec.CommandContext(ctx, "go", append(args, "./integration/...")...).CombinedOutput(); err != nil {
+			err = fmt.Errorf("build the tests: %w\n%s", err, out)
 		}
 	}
 	if err != nil {
@@ -89,17 +89,22 @@ func soak(length time.Duration, jobs, load int, run string, flags []string, logs
 		return 1
 	}
 	s := &tally{began: time.Now(), logs: logs, tests: map[string]*record{}}
-	cmd := []string{"tool", "test2json", "-t", filepath.Join(dir, "suite"), "-test.v=test2json", "-test.shuffle=on", "-test.run", run}
+	suites, _ := filepath.Glob(filepath.Join(dir, "*.test")) // CHAPTER.test
 	for range load {
 		go burn(ctx)
 	}
 	var all sync.WaitGroup
 	for range jobs {
 		all.Go(func() {
-			for time.Since(s.began) < length && ctx.Err() == nil {
-				if err := s.once(ctx, dir, cmd); err != nil {
-					fmt.Fprintln(os.Stderr, "soak:", err)
-					stop()
+			for {
+				for _, i := range rand.Perm(len(suites)) {
+					if time.Since(s.began) >= length || ctx.Err() != nil {
+						return
+					}
+					if err := s.once(ctx, suites[i], run); err != nil {
+						fmt.Fprintln(os.Stderr, "soak:", err)
+						stop()
+					}
 				}
 			}
 		})
@@ -144,12 +149,13 @@ type event struct {
 	Elapsed              float64
 }
 
-// once runs the suite once. A run that is interrupted does not count.
-func (s *tally) once(ctx context.Context, dir string, args []string) error {
-	cmd := exec.CommandContext(ctx, "go", args...)
+// once runs one chapter's tests once. A run that is interrupted does not count.
+func (s *tally) once(ctx context.Context, suite, run string) error {
+	dir, chapter := filepath.Dir(suite), strings.TrimSuffix(filepath.Base(suite), ".test")
+	cmd := exec.CommandContext(ctx, "go", "tool", "test2json", "-t", suite, "-test.v=test2json", "-test.shuffle=on", "-test.run", run)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
-	cmd.Dir = "integration"
+	cmd.Dir = filepath.Join("integration", chapter)
 	cmd.Env = append(os.Environ(), "SOCKETS_PROGRAMS="+dir)
 	var said strings.Builder
 	cmd.Stderr = &said
@@ -188,7 +194,7 @@ func (s *tally) once(ctx context.Context, dir string, args []string) error {
 		return nil
 	}
 	if len(ends) == 0 {
-		return fmt.Errorf("the suite: %w\n%s", errors.Join(err, errors.New("no test ran")), &said)
+		return fmt.Errorf("the tests of %s: %w\n%s", chapter, errors.Join(err, errors.New("no test ran")), &said)
 	}
 
 	s.mu.Lock()
@@ -197,12 +203,13 @@ func (s *tally) once(ctx context.Context, dir string, args []string) error {
 	red := 0
 	for _, e := range ends {
 		if e.Test == "" && (e.Action != "fail" || red > 0) {
-			continue // the suite as a whole: of interest only if no test tells why
+			continue // the chapter as a whole: of interest only if no test tells why
 		}
-		r := s.tests[e.Test]
+		name := strings.TrimSuffix(chapter+"."+e.Test, ".")
+		r := s.tests[name]
 		if r == nil {
 			r = &record{}
-			s.tests[e.Test] = r
+			s.tests[name] = r
 		}
 		r.slowest = max(r.slowest, e.Elapsed)
 		switch e.Action {
@@ -213,15 +220,15 @@ func (s *tally) once(ctx context.Context, dir string, args []string) error {
 		case "fail":
 			red++
 			r.failed++
-			name := filepath.Join(s.logs, fmt.Sprintf("%s.%d.txt", cmp.Or(e.Test, "suite"), s.runs))
+			log := filepath.Join(s.logs, fmt.Sprintf("%s.%d.txt", name, s.runs))
 			if text := output[e.Test]; text != nil {
-				os.WriteFile(name, []byte(text.String()), 0o666)
+				os.WriteFile(log, []byte(text.String()), 0o666)
 			}
-			r.log = cmp.Or(r.log, name)
-			fmt.Printf("FAIL %s, see %s\n", cmp.Or(e.Test, "the suite"), name)
+			r.log = cmp.Or(r.log, log)
+			fmt.Printf("FAIL %s, see %s\n", name, log)
 		}
 	}
-	fmt.Printf("%v: run %d, %d tests, %d failed\n", time.Since(s.began).Round(time.Second), s.runs, len(ends)-1, red)
+	fmt.Printf("%v: run %d, %d tests of %s, %d failed\n", time.Since(s.began).Round(time.Second), s.runs, len(ends)-1, chapter, red)
 	return nil
 }
 
@@ -247,7 +254,7 @@ func (s *tally) report() bool {
 	slices.Sort(flakes)
 	for _, name := range flakes {
 		r := s.tests[name]
-		fmt.Printf("FAILED %d of %d: %s, see %s\n", r.failed, r.failed+r.passed, cmp.Or(name, "the suite"), r.log)
+		fmt.Printf("FAILED %d of %d: %s, see %s\n", r.failed, r.failed+r.passed, name, r.log)
 	}
 	return failed == 0
 }

@@ -56,7 +56,7 @@ func coverage(tests string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	counts, profile, suite := filepath.Join(dir, "counts"), filepath.Join(dir, "profile"), filepath.Join(dir, "suite")
+	counts, profile, suites := filepath.Join(dir, "counts"), filepath.Join(dir, "profile"), filepath.Join(dir, "suites")
 	if err := os.Mkdir(counts, 0o755); err != nil {
 		return err
 	}
@@ -66,17 +66,24 @@ func coverage(tests string) error {
 			return err
 		}
 	}
-	if err := run("go", "test", "-c", "-o", suite, "./integration"); err != nil {
+	if err := run("go", "test", "-c", "-o", suites+string(filepath.Separator), "./integration/..."); err != nil {
+		return err
+	}
+	all, err := filepath.Glob(filepath.Join(suites, "*.test")) // CHAPTER.test
+	if err != nil {
 		return err
 	}
 
 	// FuzzCommandLine lets the programs open nothing, and so write no count, of
 	// which they would complain.
-	cmd := exec.Command(suite, "-test.run", tests, "-test.skip", "^FuzzCommandLine$")
-	cmd.Dir = "integration"
-	cmd.Env = append(os.Environ(), "GOCOVERDIR="+counts, "SOCKETS_PROGRAMS="+filepath.Join(dir, "programs"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		log.Printf("the suite: %v\n%s", err, out) // what it has run is counted all the same
+	for _, suite := range all {
+		chapter := strings.TrimSuffix(filepath.Base(suite), ".test")
+		cmd := exec.Command(suite, "-test.run", tests, "-test.skip", "^FuzzCommandLine$")
+		cmd.Dir = filepath.Join("integration", chapter)
+		cmd.Env = append(os.Environ(), "GOCOVERDIR="+counts, "SOCKETS_PROGRAMS="+filepath.Join(dir, "programs"))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			log.Printf("the tests of %s: %v\n%s", chapter, err, out) // what they have run is counted all the same
+		}
 	}
 	if err := run("go", "tool", "covdata", "textfmt", "-i="+counts, "-o="+profile); err != nil {
 		return err

@@ -17,7 +17,9 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"log"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -99,8 +101,8 @@ func main() {
 type lab struct {
 	top, dir string
 	sections []string
-	suite    string              // the compiled tests
-	tests    map[string][]string // those that start a section
+	suites   string                         // the compiled tests, each as CHAPTER.test
+	tests    map[string]map[string][]string // those that start a section, by chapter
 	patience time.Duration
 }
 
@@ -109,11 +111,11 @@ func open(patience time.Duration) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{top: top, patience: patience, tests: map[string][]string{}}
+	l := &lab{top: top, patience: patience, tests: map[string]map[string][]string{}}
 	if l.dir, err = os.MkdirTemp("", "mutate"); err != nil {
 		return nil, err
 	}
-	l.suite = filepath.Join(l.dir, "suite")
+	l.suites = filepath.Join(l.dir, "suites")
 	for _, chapter := range pages.Chapters {
 		mains, err := filepath.Glob(filepath.Join(l.top, chapter, "*", "main.go"))
 		if err != nil {
@@ -129,8 +131,8 @@ func open(patience time.Duration) (*lab, error) {
 
 // build builds the suite and every section, unbroken.
 func (l *lab) build() error {
-	if out, err := l.goCommand("test", "-c", "-o", l.suite, "./integration"); err != nil {
-		return fmt.Errorf("build the suite: %w\n%s", err, out)
+	if out, err := l.goCommand("test", "-c", "-o", l.suites+string(filepath.Separator), "./integration/..."); err != nil {
+		return fmt.Errorf("build the tests: %w\n%s", err, out)
 	}
 	for _, section := range l.sections {
 		if out, err := l.goCommand("build", "-o", filepath.Join(l.dir, "programs", section), "./"+section); err != nil {
@@ -140,23 +142,35 @@ func (l *lab) build() error {
 	return nil
 }
 
-// look runs the suite once, unbroken, and learns which tests start which section.
+// look runs all tests once, unbroken, and learns which start which section.
 func (l *lab) look() error {
-	starts := filepath.Join(l.dir, "starts")
-	os.Setenv("SOCKETS_STARTS", starts)
 	defer os.Unsetenv("SOCKETS_STARTS")
-	if red, err := l.run(".", 10*time.Minute); err != nil || red != "" {
-		return fmt.Errorf("red before anything is broken: %s %v (try go test ./integration)", red, err)
-	}
-	data, err := os.ReadFile(starts)
+	suites, err := filepath.Glob(filepath.Join(l.suites, "*.test"))
 	if err != nil {
 		return err
 	}
-	lines := strings.Fields(string(data))
-	for i := 0; i+1 < len(lines); i += 2 {
-		test, section := lines[i], lines[i+1]
-		if !slices.Contains(l.tests[section], test) {
-			l.tests[section] = append(l.tests[section], test)
+	for _, suite := range suites {
+		chapter := strings.TrimSuffix(filepath.Base(suite), ".test")
+		starts := filepath.Join(l.dir, "starts."+chapter)
+		os.Setenv("SOCKETS_STARTS", starts)
+		if red, err := l.run(chapter, ".", 10*time.Minute); err != nil || red != "" {
+			return fmt.Errorf("red before anything is broken: %s %v (try go test ./integration/%s)", red, err, chapter)
+		}
+		data, err := os.ReadFile(starts)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it starts none
+		} else if err != nil {
+			return err
+		}
+		lines := strings.Fields(string(data))
+		for i := 0; i+1 < len(lines); i += 2 {
+			test, section := lines[i], lines[i+1]
+			if l.tests[section] == nil {
+				l.tests[section] = map[string][]string{}
+			}
+			if !slices.Contains(l.tests[section][chapter], test) {
+				l.tests[section][chapter] = append(l.tests[section][chapter], test)
+			}
 		}
 	}
 	return nil
@@ -194,34 +208,50 @@ func (l *lab) try(section string, source []byte) (killer string, err error) {
 	if _, err := l.goCommand("build", "-overlay", mutant+".json", "-o", program, "./"+section); err != nil {
 		return "", errBuild
 	}
-	own := ownTests(section)
-	var others []string
-	for _, test := range l.tests[section] {
-		if !strings.HasPrefix(test, own) {
-			others = append(others, test+"$")
-		}
-	}
-	if killer, err = l.run("^"+own, l.patience); killer != "" || err != nil || len(others) == 0 {
+	chapter, own := ownTests(section)
+	if killer, err = l.run(chapter, "^"+own, l.patience); killer != "" || err != nil {
 		return killer, err
 	}
-	return l.run("^("+strings.Join(others, "|")+")", l.patience)
+	for _, other := range slices.Sorted(maps.Keys(l.tests[section])) {
+		var others []string
+		for _, test := range l.tests[section][other] {
+			if other != chapter || !strings.HasPrefix(test, own) {
+				others = append(others, test+"$")
+			}
+		}
+		if len(others) == 0 {
+			continue
+		}
+		if killer, err = l.run(other, "^("+strings.Join(others, "|")+")", l.patience); killer != "" || err != nil {
+			return killer, err
+		}
+	}
+	return "", nil
 }
 
-// ownTests is how the names of a section's own tests begin.
-func ownTests(section string) string {
+// ownTests is in which chapter a section's own tests are, and how their names
+// begin.
+func ownTests(section string) (chapter, prefix string) {
 	chapter, name, _ := strings.Cut(section, "/")
-	return pages.TestPrefix(chapter, name)
+	prefix = "Test"
+	for _, word := range strings.Split(name, "_") {
+		if word == "ttl" {
+			word = "TTL"
+		}
+		prefix += strings.ToUpper(word[:1]) + word[1:]
+	}
+	return chapter, prefix
 }
 
 var failed = regexp.MustCompile(`--- FAIL: (\w+)`)
 
-// run runs tests. A test that waits in vain gives up before patience is over, and
+// run runs tests of a chapter. A test that waits in vain gives up before patience is over, and
 // so can say which it is.
-func (l *lab) run(tests string, patience time.Duration) (killer string, err error) {
+func (l *lab) run(chapter, tests string, patience time.Duration) (killer string, err error) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	cmd := exec.CommandContext(ctx, l.suite, "-test.failfast", "-test.timeout", patience.String(), "-test.run", tests)
-	cmd.Dir = filepath.Join(l.top, "integration")
+	cmd := exec.CommandContext(ctx, filepath.Join(l.suites, chapter+".test"), "-test.failfast", "-test.timeout", patience.String(), "-test.run", tests)
+	cmd.Dir = filepath.Join(l.top, "integration", chapter)
 	cmd.Env = append(os.Environ(), "SOCKETS_PROGRAMS="+filepath.Join(l.dir, "programs"))
 	cmd.WaitDelay = time.Second
 	out := &untilFailed{stop: stop}
@@ -234,7 +264,7 @@ func (l *lab) run(tests string, patience time.Duration) (killer string, err erro
 	case bytes.Contains(out.Bytes(), []byte("panic: test timed out")):
 		return "the tests hang", nil
 	}
-	return "", fmt.Errorf("the suite: %w\n%s", err, out)
+	return "", fmt.Errorf("the tests of %s: %w\n%s", chapter, err, out)
 }
 
 // untilFailed collects output, and stops once a test has failed: -test.failfast
