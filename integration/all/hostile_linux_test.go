@@ -24,20 +24,7 @@ import (
 
 // Peers that are hostile, or only unlucky. What each does to its own connection
 // is its own loss: the others are served, and when it has gone the server is as
-// it was before. (For a lack of descriptors see peer.Server.Exhausted.)
-
-// everyServer returns the servers that serve their clients and are built; listen
-// and address accept nobody.
-func everyServer() []peer.Server {
-	return slices.DeleteFunc([]peer.Server{
-		{Section: "server", Served: "closed after 5 bytes", Echoes: true},
-		{Section: "connections", Served: `closed, \d+ open`},
-		{Section: "close", Echoes: true},
-		{Section: "half_open", Served: "closed", Echoes: true},
-		{Section: "socket_address"},
-		peer.ReadServer, peer.CloseEventServer, peer.PipeServer, peer.UnpipeServer, peer.PauseResumeServer, peer.TimeoutServer,
-	}, func(s peer.Server) bool { return !built("tcp_server/" + s.Section) })
-}
+// it was before. (For a lack of descriptors see TestServersExhausted.)
 
 // illTreatments are what a client may do. Those that return with the connection
 // still open end it with the returned function.
@@ -96,11 +83,11 @@ func send(conn *net.TCPConn, n int) {
 func TestHostilePeers(t *testing.T) {
 	t.Parallel()
 	var sections []string
-	for _, s := range everyServer() {
+	for _, s := range everyServer(t) {
 		sections = append(sections, "tcp_server/"+s.Section)
 	}
 	complete(t, "tcp_server/", sections, "tcp_server/address", "tcp_server/listen")
-	for _, s := range everyServer() {
+	for _, s := range everyServer(t) {
 		t.Run(s.Section, func(t *testing.T) {
 			t.Parallel()
 			h := lab.NewHost(t, "h")
@@ -167,7 +154,7 @@ func residentKiB(t *testing.T, p *harness.Program) (n int) {
 // hello and FIN before any of them reads.
 func TestHostileHalfOpenClients(t *testing.T) {
 	t.Parallel()
-	for _, s := range everyServer() {
+	for _, s := range everyServer(t) {
 		if !s.Echoes {
 			continue
 		}
@@ -330,7 +317,7 @@ func TestHostileSignals(t *testing.T) {
 // until then is the beginning of what was sent.
 func TestHostileSignalInMidTransfer(t *testing.T) {
 	t.Parallel()
-	for _, s := range everyServer() {
+	for _, s := range everyServer(t) {
 		if s.Section == "close" { // it waits for its clients, see tcp_server.TestCloseServesTheRest
 			continue
 		}

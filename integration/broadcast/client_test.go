@@ -60,11 +60,6 @@ func TestClientStop(t *testing.T) {
 	})
 }
 
-func TestClientCommandLine(t *testing.T) {
-	t.Parallel()
-	peer.CommandLine(t, "broadcast/client", "addr=0.0.0.0:8080")
-}
-
 // A port that another has taken without saying that it would share it.
 func TestClientFailures(t *testing.T) {
 	t.Parallel()

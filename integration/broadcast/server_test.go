@@ -85,16 +85,6 @@ func TestServerStop(t *testing.T) {
 	})
 }
 
-func TestServerCommandLine(t *testing.T) {
-	t.Parallel()
-	peer.CommandLine(t, "broadcast/server", "addr=127.255.255.255:8080 interval=1s count",
-		peer.Misuse{Args: []string{"-interval", "0"}, Message: "server: -interval 0s is not positive"},
-		peer.Misuse{Args: []string{"-interval", "-1s"}, Message: "server: -interval -1s is not positive"},
-		peer.Misuse{Args: []string{"-interval", "1"}, Message: `invalid value "1" for flag -interval: parse error`},
-		peer.Misuse{Args: []string{"-count", "-1"}, Message: "server: -count -1 is negative"},
-		peer.Misuse{Args: []string{"-count", "x"}, Message: `invalid value "x" for flag -count: parse error`})
-}
-
 func TestServerFailures(t *testing.T) {
 	t.Parallel()
 	peer.Unresolved(t, lab.NewHost(t, "h"), "broadcast/server")

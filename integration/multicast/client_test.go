@@ -113,15 +113,6 @@ func TestClientShowsData(t *testing.T) {
 	client.Stop()
 }
 
-func TestClientCommandLine(t *testing.T) {
-	t.Parallel()
-	peer.CommandLine(t, "multicast/client", "group=230.185.192.108:8080 interface",
-		peer.Misuse{Args: []string{"-group", "192.0.2.1:8080"}, Message: `client: -group "192.0.2.1:8080" is not an IPv4 multicast address and a port`},
-		peer.Misuse{Args: []string{"-group", "[ff02::1]:8080"}, Message: `client: -group "[ff02::1]:8080" is not an IPv4 multicast address and a port`},
-		peer.Misuse{Args: []string{"-group", "nonsense"}, Message: `invalid value "nonsense" for flag -group: not an ip:port`},
-	)
-}
-
 // Of unicast, one of two sockets on a port gets all; of multicast, both.
 func TestClientUnicastOnASharedPort(t *testing.T) {
 	t.Parallel()

@@ -116,18 +116,6 @@ func TestLoopbackSideBySide(t *testing.T) {
 	}
 }
 
-func TestLoopbackCommandLine(t *testing.T) {
-	t.Parallel()
-	peer.CommandLine(t, "multicast/loopback", "group=230.185.192.108:8080 interface wait=500ms",
-		peer.Misuse{Args: []string{"-group", "192.0.2.1:8080"}, Message: `loopback: -group "192.0.2.1:8080" is not an IPv4 multicast address and a port`},
-		peer.Misuse{Args: []string{"-group", "230.185.192.108:0"}, Message: `loopback: -group "230.185.192.108:0" is not an IPv4 multicast address and a port`},
-		peer.Misuse{Args: []string{"-group", "nonsense"}, Message: `invalid value "nonsense" for flag -group: not an ip:port`},
-		peer.Misuse{Args: []string{"-wait", "0"}, Message: "loopback: -wait 0s is not positive"},
-		peer.Misuse{Args: []string{"-wait", "-1s"}, Message: "loopback: -wait -1s is not positive"},
-		peer.Misuse{Args: []string{"-wait", "long"}, Message: `invalid value "long" for flag -wait: parse error`},
-	)
-}
-
 func TestLoopbackFailures(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")

@@ -148,18 +148,6 @@ func TestMembershipInTheKernel(t *testing.T) {
 	p.Stop()
 }
 
-func TestMembershipCommandLine(t *testing.T) {
-	t.Parallel()
-	peer.CommandLine(t, "multicast/membership", "group=230.185.192.108:8080 interface leave-after=5s",
-		peer.Misuse{Args: []string{"-group", "192.0.2.1:8080"}, Message: `membership: -group "192.0.2.1:8080" is not an IPv4 multicast address and a port`},
-		peer.Misuse{Args: []string{"-group", "[ff02::1]:8080"}, Message: `membership: -group "[ff02::1]:8080" is not an IPv4 multicast address and a port`},
-		peer.Misuse{Args: []string{"-group", "nonsense"}, Message: `invalid value "nonsense" for flag -group: not an ip:port`},
-		peer.Misuse{Args: []string{"-leave-after", "0"}, Message: "membership: -leave-after 0s is not positive"},
-		peer.Misuse{Args: []string{"-leave-after", "-1s"}, Message: "membership: -leave-after -1s is not positive"},
-		peer.Misuse{Args: []string{"-leave-after", "soon"}, Message: `invalid value "soon" for flag -leave-after: parse error`},
-	)
-}
-
 func TestMembershipFailures(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")

@@ -135,21 +135,3 @@ func TestScopesInGo(t *testing.T) {
 		assert.Equal(t, netip.MustParsePrefix("239.0.0.0/8").Contains(addr), c.site, c.addr)
 	}
 }
-
-func TestScopesCommandLine(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	stdout, help, code := harness.Run(t, h, "multicast/scopes", "-h")
-	assert.Equal(t, code, 0)
-	assert.Equal(t, stdout, "")
-	assert.Equal(t, help, "scopes shows how far multicast addresses may reach: its arguments are the addresses.\n")
-	for message, args := range map[string][]string{
-		"scopes: no address\n":                       nil,
-		"flag provided but not defined: -nonsense\n": {"-nonsense", "224.0.0.1"},
-	} {
-		stdout, stderr, code := harness.Run(t, h, "multicast/scopes", args...)
-		assert.Equal(t, code, 2)
-		assert.Equal(t, stdout, "")
-		assert.Equal(t, stderr, message+help)
-	}
-}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -144,24 +143,6 @@ func TestServerStop(t *testing.T) {
 		server.Line("closed")
 		server.Exit(0)
 	}
-}
-
-func TestServerCommandLine(t *testing.T) {
-	t.Parallel()
-	notAGroup := func(addr string) peer.Misuse {
-		return peer.Misuse{Args: []string{"-group", addr}, Message: "server: -group " + strconv.Quote(addr) + " is not an IPv4 multicast address and a port"}
-	}
-	peer.CommandLine(t, "multicast/server", "group=230.185.192.108:8080 interface ttl=128 loopback=true interval=1s count",
-		notAGroup("192.0.2.1:8080"), notAGroup("223.255.255.255:1"), notAGroup("240.0.0.0:1"),
-		notAGroup("[ff02::1]:8080"), notAGroup("230.185.192.108:0"),
-		peer.Misuse{Args: []string{"-group", "230.185.192.108"}, Message: `invalid value "230.185.192.108" for flag -group: not an ip:port`},
-		peer.Misuse{Args: []string{"-group", "nonsense"}, Message: `invalid value "nonsense" for flag -group: not an ip:port`},
-		peer.Misuse{Args: []string{"-ttl", "256"}, Message: "server: -ttl 256 is not from 0 to 255"},
-		peer.Misuse{Args: []string{"-ttl", "-1"}, Message: "server: -ttl -1 is not from 0 to 255"},
-		peer.Misuse{Args: []string{"-ttl", "far"}, Message: `invalid value "far" for flag -ttl: parse error`},
-		peer.Misuse{Args: []string{"-interval", "0"}, Message: "server: -interval 0s is not positive"},
-		peer.Misuse{Args: []string{"-count", "-1"}, Message: "server: -count -1 is negative"},
-	)
 }
 
 func TestServerFailures(t *testing.T) {

@@ -50,24 +50,6 @@ func TestSourceShowsData(t *testing.T) {
 	}
 }
 
-func TestSourceCommandLine(t *testing.T) {
-	t.Parallel()
-	var wrong []peer.Misuse
-	for _, addr := range []string{"", "0.0.0.0", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::1"} {
-		shown := addr
-		if addr == "" {
-			shown = "invalid IP"
-		}
-		wrong = append(wrong, peer.Misuse{Args: []string{"-source", addr}, Message: `source: -source "` + shown + `" is not the IPv4 address of a host`})
-	}
-	peer.CommandLine(t, "multicast/source", "group=232.185.192.108:8080 source=127.0.0.1 interface", append(wrong,
-		peer.Misuse{Args: []string{"-group", "192.0.2.1:8080"}, Message: `source: -group "192.0.2.1:8080" is not an IPv4 multicast address and a port`},
-		peer.Misuse{Args: []string{"-group", "[ff32::1]:8080"}, Message: `source: -group "[ff32::1]:8080" is not an IPv4 multicast address and a port`},
-		peer.Misuse{Args: []string{"-group", "nonsense"}, Message: `invalid value "nonsense" for flag -group: not an ip:port`},
-		peer.Misuse{Args: []string{"-source", "localhost"}, Message: `invalid value "localhost" for flag -source: ParseAddr("localhost"): unable to parse IP`},
-	)...)
-}
-
 func TestSourceFailures(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")

@@ -81,20 +81,6 @@ func TestTTLInterface(t *testing.T) {
 	}
 }
 
-func TestTTLCommandLine(t *testing.T) {
-	t.Parallel()
-	list := func(list, item string) peer.Misuse {
-		return peer.Misuse{Args: []string{"-ttl", list}, Message: fmt.Sprintf("invalid value %q for flag -ttl: %q is not a number from 0 to 255", list, item)}
-	}
-	peer.CommandLine(t, "multicast/ttl", "group=230.185.192.108:8080 interface ttl=0,1,2,128",
-		list("256", "256"), list("-1", "-1"), list("far", "far"), list("", ""), list("1,", ""), list("1,,2", ""),
-		list("0,1,2,300", "300"), list("1;2", "1;2"), list("1.5", "1.5"), list("0x10", "0x10"),
-		peer.Misuse{Args: []string{"-group", "192.0.2.1:8080"}, Message: `ttl: -group "192.0.2.1:8080" is not an IPv4 multicast address and a port`},
-		peer.Misuse{Args: []string{"-group", "230.185.192.108:0"}, Message: `ttl: -group "230.185.192.108:0" is not an IPv4 multicast address and a port`},
-		peer.Misuse{Args: []string{"-group", "nonsense"}, Message: `invalid value "nonsense" for flag -group: not an ip:port`},
-	)
-}
-
 func TestTTLFailures(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")

@@ -1,11 +1,8 @@
 package peer
 
 import (
-	"fmt"
 	"net/netip"
 	"os"
-	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,59 +13,13 @@ import (
 	"example.com/sockets/integration/lab"
 )
 
-// Misuse is a command line that a program refuses: exit code 2, the message,
-// then the usage on stderr, and no socket opened.
-type Misuse struct {
-	Args    []string
-	Message string
-}
-
-// byDefault is the end of a flag's description, with a value of one word.
-var byDefault = regexp.MustCompile(`\(default "?(\S+?)"?\)\n$`)
-
-// CommandLine checks what every section promises of its command line: -h
-// explains the section and lists the flags, here name or name=default; what is
-// wrong is refused.
-func CommandLine(t *testing.T, section string, flags string, wrong ...Misuse) {
+// Refuses checks that a program ends as all do that cannot do what they were told:
+// exit code 1, not a word on stdout, and one line on stderr, which begins with the
+// section's name; the pattern is for the rest of it.
+func Refuses(t *testing.T, on *lab.Host, section, pattern string, args ...string) {
 	t.Helper()
-	h := lab.NewHost(t, "h")
 	_, name, _ := strings.Cut(section, "/")
-
-	stdout, help, code := harness.Run(t, h, section, "-h")
-	assert.Equal(t, code, 0)
-	assert.Equal(t, stdout, "")
-	lines := strings.SplitAfter(help, "\n")
-	assert.Assert(t, strings.HasPrefix(help, name+" shows "), help)
-	assert.Assert(t, strings.HasSuffix(lines[0], ".\n"), help)
-	var listed []string
-	for i, line := range lines[1:] {
-		if flag, ok := strings.CutPrefix(line, "  -"); ok {
-			flag = strings.Fields(flag)[0]
-			if value := byDefault.FindStringSubmatch(lines[i+2]); value != nil {
-				flag += "=" + value[1]
-			}
-			listed = append(listed, flag)
-		}
-	}
-	want := strings.Fields(flags)
-	slices.Sort(want)
-	assert.DeepEqual(t, listed, want)
-
-	wrong = append(wrong,
-		Misuse{Args: []string{"-nonsense"}, Message: "flag provided but not defined: -nonsense"},
-		Misuse{Args: []string{"leftover"}, Message: name + `: unexpected argument "leftover"`})
-	if strings.Contains(flags, "addr=") {
-		for _, addr := range []string{"", "nonsense", "8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:-1", "127.0.0.1:65536",
-			"127.0.0.1:8a", "127.0.0.1:http", "::1", "::1:0", "::1:8080:"} {
-			wrong = append(wrong, Misuse{Args: []string{"-addr", addr}, Message: fmt.Sprintf("%s: -addr %q is not a host and a port", name, addr)})
-		}
-	}
-	for _, w := range wrong {
-		stdout, stderr, code := harness.Run(t, h, section, w.Args...)
-		assert.Equal(t, code, 2, "%v: %s", w.Args, stderr)
-		assert.Equal(t, stdout, "", "%v", w.Args)
-		assert.Equal(t, stderr, w.Message+"\n"+help, "%v", w.Args)
-	}
+	harness.Start(t, on, section, args...).ExitSaying(1, name+": "+pattern+`\n`)
 }
 
 // Fails checks that a program fails as all of them do: exit code 1, one line on

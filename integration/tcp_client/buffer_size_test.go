@@ -51,14 +51,6 @@ func TestBufferSizeReset(t *testing.T) {
 	client.ExitSaying(1, `buffer_size: write tcp \S+->\S+: write: (connection reset by peer|broken pipe)\n`)
 }
 
-func TestBufferSizeCommandLine(t *testing.T) {
-	t.Parallel()
-	peer.CommandLine(t, "tcp_client/buffer_size", "addr=127.0.0.1:8080 bytes=67108864",
-		peer.Misuse{Args: []string{"-bytes", "-1"}, Message: "buffer_size: -bytes -1 is negative"},
-		peer.Misuse{Args: []string{"-bytes", "64M"}, Message: `invalid value "64M" for flag -bytes: parse error`},
-	)
-}
-
 func TestBufferSizeFailures(t *testing.T) {
 	t.Parallel()
 	testFailures(t, "buffer_size")

@@ -142,11 +142,6 @@ func TestClientReset(t *testing.T) {
 	testReset(t, client, remote)
 }
 
-func TestClientCommandLine(t *testing.T) {
-	t.Parallel()
-	peer.CommandLine(t, "tcp_client/client", "addr=127.0.0.1:8080 message=hello")
-}
-
 func TestClientFailures(t *testing.T) {
 	t.Parallel()
 	testFailures(t, "client")

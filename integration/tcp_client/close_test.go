@@ -114,15 +114,6 @@ func TestClosePeerResets(t *testing.T) {
 	testReset(t, client, remote)
 }
 
-func TestCloseCommandLine(t *testing.T) {
-	t.Parallel()
-	peer.CommandLine(t, "tcp_client/close", "addr=127.0.0.1:8080 how=end",
-		peer.Misuse{Args: []string{"-how", "gently"}, Message: `close: -how "gently" is not end, destroy or reset`},
-		peer.Misuse{Args: []string{"-how", ""}, Message: `close: -how "" is not end, destroy or reset`},
-		peer.Misuse{Args: []string{"-how", "END"}, Message: `close: -how "END" is not end, destroy or reset`},
-	)
-}
-
 func TestCloseFailures(t *testing.T) {
 	t.Parallel()
 	testFailures(t, "close")

@@ -1,7 +1,6 @@
 package tcp_client
 
 import (
-	"fmt"
 	"os"
 	"syscall"
 	"testing"
@@ -59,24 +58,6 @@ func TestKeepaliveStop(t *testing.T) {
 		client.Await(`keep-alive on: .*`)
 		stopWaiting(t, client, sig)
 	}
-}
-
-func TestKeepaliveCommandLine(t *testing.T) {
-	t.Parallel()
-	var wrong []peer.Misuse
-	for _, c := range []struct{ value, shown string }{
-		{"0", "0s"}, {"-1s", "-1s"}, {"500ms", "500ms"}, {"1500ms", "1.5s"}, {"32768s", "9h6m8s"},
-	} {
-		for _, name := range []string{"idle", "interval"} {
-			wrong = append(wrong, peer.Misuse{Args: []string{"-" + name, c.value},
-				Message: fmt.Sprintf("keepalive: -%s %s is not whole seconds from 1s to 32767s", name, c.shown)})
-		}
-	}
-	for _, count := range []string{"0", "-1", "128"} {
-		wrong = append(wrong, peer.Misuse{Args: []string{"-count", count}, Message: "keepalive: -count " + count + " is not from 1 to 127"})
-	}
-	peer.CommandLine(t, "tcp_client/keepalive", "addr=127.0.0.1:8080 idle=15s interval=15s count=9", append(wrong,
-		peer.Misuse{Args: []string{"-idle", "15"}, Message: `invalid value "15" for flag -idle: parse error`})...)
 }
 
 func TestKeepaliveFailures(t *testing.T) {

@@ -75,14 +75,6 @@ func TestUnrefReset(t *testing.T) {
 	testReset(t, client, remote)
 }
 
-func TestUnrefCommandLine(t *testing.T) {
-	t.Parallel()
-	peer.CommandLine(t, "tcp_client/unref", "addr=127.0.0.1:8080 ref=true",
-		peer.Misuse{Args: []string{"-ref=perhaps"}, Message: `invalid boolean value "perhaps" for -ref: parse error`},
-		peer.Misuse{Args: []string{"-ref", "false"}, Message: `unref: unexpected argument "false"`},
-	)
-}
-
 func TestUnrefFailures(t *testing.T) {
 	t.Parallel()
 	testFailures(t, "unref")

@@ -101,18 +101,6 @@ func TestWriteReset(t *testing.T) {
 	testReset(t, client, remote)
 }
 
-func TestWriteCommandLine(t *testing.T) {
-	t.Parallel()
-	peer.CommandLine(t, "tcp_client/write", "addr=127.0.0.1:8080 bytes=1048576 chunk=65536",
-		peer.Misuse{Args: []string{"-bytes", "-1"}, Message: "write: -bytes -1 is negative"},
-		peer.Misuse{Args: []string{"-bytes", "many"}, Message: `invalid value "many" for flag -bytes: parse error`},
-		peer.Misuse{Args: []string{"-chunk", "0"}, Message: "write: -chunk 0 is not from 1 to 16777216"},
-		peer.Misuse{Args: []string{"-chunk", "-1"}, Message: "write: -chunk -1 is not from 1 to 16777216"},
-		peer.Misuse{Args: []string{"-chunk", "16777217"}, Message: "write: -chunk 16777217 is not from 1 to 16777216"},
-		peer.Misuse{Args: []string{"-chunk", "1k"}, Message: `invalid value "1k" for flag -chunk: parse error`},
-	)
-}
-
 func TestWriteFailures(t *testing.T) {
 	t.Parallel()
 	testFailures(t, "write")

@@ -52,16 +52,6 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-func TestAddressStops(t *testing.T) {
-	t.Parallel()
-	testStops(t, "address", `address: 127\.0\.0\.1`, `port: \d+`, `family: IPv4`)
-}
-
-func TestAddressRefusals(t *testing.T) {
-	t.Parallel()
-	testRefusals(t, "address", "")
-}
-
 func TestAddressNode(t *testing.T) {
 	same := func(t *testing.T, h *lab.Host, start harness.Starter) {
 		for _, c := range []struct{ addr, ip, family string }{

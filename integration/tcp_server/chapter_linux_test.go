@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -37,52 +36,6 @@ func processorTime(t *testing.T, p *harness.Program) (used time.Duration) {
 		used += ticks
 	}
 	return used
-}
-
-func testExhausted(t *testing.T, section, reply, left string, args ...string) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	// The shell becomes the server; what that says on stderr comes as lines too.
-	// Go keeps the pipes that splice(2) goes through for reuse until a collection.
-	// Its race detector makes it mislay some, so collections come often.
-	args = append([]string{"-c", `ulimit -n 64; GOGC=1 exec "$0" "$@" 2>&1`,
-		harness.Binary(t, "tcp_server/"+section), "-addr", "127.0.0.1:0"}, args...)
-	server := harness.Command(t, h, exec.Command("/bin/sh", args...))
-	addr := server.Ready()
-	conns := make([]*net.TCPConn, 200)
-	for i := range conns {
-		conns[i] = peer.DialTCP(t, h, addr)
-		conns[i].SetDeadline(time.Now().Add(2 * time.Minute)) // some will wait for many pauses
-	}
-
-	const full = `\w+: accept tcp \S+: accept4: too many open files`
-	server.Await(full)
-	for range strings.Count(strings.Join(server.Lines(), ""), "too many open files") - 1 {
-		server.Await(full) // those of the time that the clients took to come
-	}
-	begin, before := time.Now(), processorTime(t, server)
-	for range 4 {
-		server.Await(full)
-	}
-	// Each took a pause of half a second; the first may have begun before.
-	took, used := time.Since(begin), processorTime(t, server)-before
-	assert.Assert(t, took > time.Second, "four failures within %v", took)
-	assert.Assert(t, used < took/10, "%v of processor time in %v", used, took)
-	assert.Assert(t, len(peer.Descriptors(t, server)) >= 64) // more if some were inherited
-
-	for _, conn := range conns {
-		peer.Write(t, conn, "hello")
-		assert.NilError(t, conn.CloseWrite())
-	}
-	for i, conn := range conns {
-		got, err := io.ReadAll(conn)
-		assert.NilError(t, err)
-		assert.Equal(t, string(got), reply, "client %d", i)
-		if left != "" {
-			server.Await(left)
-		}
-	}
-	server.Stop()
 }
 
 // States of a connection, as in the kernel's include/net/tcp_states.h.

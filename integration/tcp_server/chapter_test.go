@@ -4,16 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"gotest.tools/v3/assert"
 
@@ -145,45 +142,6 @@ func tcpServer(t *testing.T, on *lab.Host, section string, args ...string) (serv
 	t.Helper()
 	server = harness.Start(t, on, "tcp_server/"+section, append([]string{"-addr", "127.0.0.1:0"}, args...)...)
 	return server, server.Line(`listening on (\S+:\d+)(?: with a backlog of \d+)?`)[0]
-}
-
-// testRefusals checks what a server says, and how it ends, when it
-// cannot be started as it was told.
-func testRefusals(t *testing.T, section, flags string, wrong ...peer.Misuse) {
-	t.Helper()
-	peer.CommandLine(t, "tcp_server/"+section, "addr=127.0.0.1:8080 "+flags, wrong...)
-
-	h := lab.NewHost(t, "h")
-	taken := peer.ListenTCP(t, h, "127.0.0.1:0").Addr().String()
-	peer.Fails(t, h, section+": listen tcp "+taken+": bind: address already in use", "tcp_server/"+section, "-addr", taken)
-	// TEST-NET-1, RFC 5737: no machine's own address.
-	peer.Fails(t, h, section+": listen tcp 192.0.2.1:1: bind: cannot assign requested address", "tcp_server/"+section, "-addr", "192.0.2.1:1")
-	// No host has a name under .invalid, RFC 6761.
-	stdout, stderr, code := harness.Run(t, h, "tcp_server/"+section, "-addr", "host.invalid:1")
-	assert.Equal(t, code, 1)
-	assert.Equal(t, stdout, "")
-	assert.Assert(t, strings.HasPrefix(stderr, section+": listen tcp: lookup host.invalid") && strings.Count(stderr, "\n") == 1, stderr)
-}
-
-// testStops checks that both signals end a server at once, although a
-// client is connected; first it prints those lines.
-func testStops(t *testing.T, section string, lines ...string) {
-	t.Helper()
-	h := lab.NewHost(t, "h")
-	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		server, addr := tcpServer(t, h, section)
-		conn := peer.DialTCP(t, h, addr)
-		for _, line := range lines {
-			server.Line(line)
-		}
-		begin := time.Now()
-		server.Signal(sig)
-		server.Line("closed")
-		server.Exit(0)
-		assert.Assert(t, time.Since(begin) < 10*time.Second) // a second, on a machine that is not busy
-		_, err := conn.Read(make([]byte, 1))
-		assert.Assert(t, errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET), "%v", err)
-	}
 }
 
 func clientAddr(conn net.Conn) string { return conn.LocalAddr().String() }

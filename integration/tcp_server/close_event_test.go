@@ -10,11 +10,6 @@ import (
 	"example.com/sockets/integration/peer"
 )
 
-func TestCloseEventAsAllServers(t *testing.T) {
-	t.Parallel()
-	peer.CloseEventServer.Test(t, "")
-}
-
 // A FIN and a reset, as the page shows them.
 func TestCloseEventTranscript(t *testing.T) {
 	t.Parallel()

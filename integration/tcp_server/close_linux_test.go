@@ -13,10 +13,6 @@ import (
 	"example.com/sockets/integration/wire"
 )
 
-func TestCloseExhausted(t *testing.T) {
-	testExhausted(t, "close", "hello", "")
-}
-
 // Who comes after close is refused, and who is connected is served.
 func TestCloseWire(t *testing.T) {
 	t.Parallel()

@@ -80,32 +80,6 @@ func TestCloseReset(t *testing.T) {
 	server.ExitSaying(0, `close: .*connection reset by peer\n`)
 }
 
-// With nobody connected it ends at once; a second signal does not wait for
-// those who are.
-func TestCloseStops(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		server, _ := tcpServer(t, h, "close")
-		server.Signal(sig)
-		server.Line("no longer listening, 0 open")
-		server.Line("closed")
-		server.Exit(0)
-
-		server, addr := tcpServer(t, h, "close")
-		peer.Echoes(t, peer.DialTCP(t, h, addr), "before")
-		server.Signal(sig)
-		server.Line("no longer listening, 1 open")
-		server.Signal(sig)
-		server.Exit(-1) // killed
-	}
-}
-
-func TestCloseRefusals(t *testing.T) {
-	t.Parallel()
-	testRefusals(t, "close", "")
-}
-
 func TestCloseNode(t *testing.T) {
 	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
 		s := server("tcp_server/close")
@@ -125,4 +99,25 @@ func TestCloseNode(t *testing.T) {
 		s.Line("closed")
 		s.Exit(0)
 	})
+}
+
+// With nobody connected it ends at once; a second signal does not wait for
+// those who are.
+func TestCloseStops(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		server, _ := tcpServer(t, h, "close")
+		server.Signal(sig)
+		server.Line("no longer listening, 0 open")
+		server.Line("closed")
+		server.Exit(0)
+
+		server, addr := tcpServer(t, h, "close")
+		peer.Echoes(t, peer.DialTCP(t, h, addr), "before")
+		server.Signal(sig)
+		server.Line("no longer listening, 1 open")
+		server.Signal(sig)
+		server.Exit(-1) // killed
+	}
 }

@@ -10,10 +10,6 @@ import (
 	"example.com/sockets/integration/wire"
 )
 
-func TestConnectionsExhausted(t *testing.T) {
-	testExhausted(t, "connections", "", `\S+ closed, \d+ open`)
-}
-
 func endOf(conn net.Conn) netip.AddrPort { return netip.MustParseAddrPort(conn.LocalAddr().String()) }
 
 // A newcomer over the limit is connected, and gets FIN at once.

@@ -144,18 +144,6 @@ func TestConnectionsMax(t *testing.T) {
 	server.Stop()
 }
 
-func TestConnectionsStops(t *testing.T) {
-	t.Parallel()
-	testStops(t, "connections", `\S+ connected, 1 open`)
-}
-
-func TestConnectionsRefusals(t *testing.T) {
-	t.Parallel()
-	testRefusals(t, "connections", "max",
-		peer.Misuse{Args: []string{"-max", "-1"}, Message: "connections: -max -1 is negative"},
-		peer.Misuse{Args: []string{"-max", "x"}, Message: `invalid value "x" for flag -max: parse error`})
-}
-
 func TestConnectionsNode(t *testing.T) {
 	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
 		s := server("tcp_server/connections", "--max", "1")

@@ -13,10 +13,6 @@ import (
 	"example.com/sockets/integration/wire"
 )
 
-func TestHalfOpenExhausted(t *testing.T) {
-	testExhausted(t, "half_open", "hello", `\S+ closed`)
-}
-
 // While the reply is under way one half of the connection is closed, and the
 // kernel says so: the client has sent its FIN and had it acknowledged, the
 // server has not sent one.

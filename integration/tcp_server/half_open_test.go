@@ -138,17 +138,6 @@ func TestHalfOpenLimit(t *testing.T) {
 	server.ExitSaying(0, `half_open: read \S+: more than 67108864 bytes\n`)
 }
 
-func TestHalfOpenStops(t *testing.T) {
-	t.Parallel()
-	testStops(t, "half_open")
-}
-
-func TestHalfOpenRefusals(t *testing.T) {
-	t.Parallel()
-	testRefusals(t, "half_open", "allow=true",
-		peer.Misuse{Args: []string{"-allow=perhaps"}, Message: `invalid boolean value "perhaps" for -allow: parse error`})
-}
-
 // Both reply after the client's FIN, Node only because it was told to.
 func TestHalfOpenNode(t *testing.T) {
 	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {

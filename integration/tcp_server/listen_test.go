@@ -6,11 +6,10 @@ import (
 	"syscall"
 	"testing"
 
-	"gotest.tools/v3/assert"
-
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
 	"example.com/sockets/integration/peer"
+	"gotest.tools/v3/assert"
 )
 
 // The kernel connects clients that the program never accepts, and takes what
@@ -29,28 +28,6 @@ func TestListenTranscript(t *testing.T) {
 	harness.Transcript(t, "listen.txt", server, client)
 }
 
-// Clients in the queue are connected; when the listener closes, they are reset.
-func TestListenStops(t *testing.T) {
-	t.Parallel()
-	testStops(t, "listen")
-
-	h := lab.NewHost(t, "h")
-	server, addr := tcpServer(t, h, "listen")
-	conn := peer.DialTCP(t, h, addr)
-	server.Stop()
-	_, err := conn.Read(make([]byte, 1))
-	assert.Assert(t, errors.Is(err, syscall.ECONNRESET), "%v", err)
-}
-
-func TestListenRefusals(t *testing.T) {
-	t.Parallel()
-	outside := func(n string) peer.Misuse {
-		return peer.Misuse{Args: []string{"-backlog", n}, Message: "listen: -backlog " + n + " is not from 1 to 2147483647"}
-	}
-	testRefusals(t, "listen", "backlog=511", outside("0"), outside("-1"), outside("2147483648"),
-		peer.Misuse{Args: []string{"-backlog", "x"}, Message: `invalid value "x" for flag -backlog: parse error`})
-}
-
 // A connection is a client's as soon as the kernel has made it.
 func TestListenNode(t *testing.T) {
 	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
@@ -60,4 +37,15 @@ func TestListenNode(t *testing.T) {
 		c.Stop()
 		s.Stop()
 	})
+}
+
+// Who waits in the queue when the server stops gets RST.
+func TestListenStops(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "listen")
+	conn := peer.DialTCP(t, h, addr)
+	server.Stop()
+	_, err := conn.Read(make([]byte, 1))
+	assert.Assert(t, errors.Is(err, syscall.ECONNRESET), "%v", err)
 }

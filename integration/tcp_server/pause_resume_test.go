@@ -13,13 +13,6 @@ import (
 	"example.com/sockets/integration/peer"
 )
 
-func TestPauseResumeAsAllServers(t *testing.T) {
-	t.Parallel()
-	peer.PauseResumeServer.Test(t, "pause=2s",
-		peer.Misuse{Args: []string{"-pause", "-1ns"}, Message: "pause_resume: -pause -1ns is negative"},
-		peer.Misuse{Args: []string{"-pause", "2"}, Message: `invalid value "2" for flag -pause: parse error`})
-}
-
 func TestPauseResumeTranscript(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")

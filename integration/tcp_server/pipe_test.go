@@ -12,11 +12,6 @@ import (
 	"example.com/sockets/integration/peer"
 )
 
-func TestPipeAsAllServers(t *testing.T) {
-	t.Parallel()
-	peer.PipeServer.Test(t, "to=message.txt")
-}
-
 func TestPipeComplete(t *testing.T) {
 	t.Parallel()
 	testPipesAll(t, "pipe")

@@ -15,15 +15,6 @@ import (
 	"example.com/sockets/integration/peer"
 )
 
-func TestReadAsAllServers(t *testing.T) {
-	t.Parallel()
-	says := func(value string) peer.Misuse {
-		return peer.Misuse{Args: []string{"-buffer", value}, Message: "read: -buffer " + value + " is not from 1 to 16777216"}
-	}
-	peer.ReadServer.Test(t, "buffer=1024", says("0"), says("-1"), says("16777217"), says("9223372036854775807"),
-		peer.Misuse{Args: []string{"-buffer", "x"}, Message: `invalid value "x" for flag -buffer: parse error`})
-}
-
 // A line for each read, its data quoted and cut to 64 bytes, then the sum.
 func TestReadShowsData(t *testing.T) {
 	t.Parallel()

@@ -13,13 +13,6 @@ import (
 	"example.com/sockets/integration/wire"
 )
 
-// 200 clients come to a server that may have 64 descriptors. It neither dies
-// nor spins, and serves those who had to wait when others have left. What a
-// section replies to "hello" and a FIN, and prints of one who left, or "".
-func TestServerExhausted(t *testing.T) {
-	testExhausted(t, "server", "hello", `\S+ closed after 5 bytes`)
-}
-
 // io.Copy from a connection to a connection is splice(2): the bytes pass
 // through a pipe in the kernel, which takes two descriptors besides the
 // connection's own.

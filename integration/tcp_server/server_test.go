@@ -133,16 +133,6 @@ func TestServerIPv6(t *testing.T) {
 	server.Stop()
 }
 
-func TestServerStops(t *testing.T) {
-	t.Parallel()
-	testStops(t, "server", `\S+ connected`)
-}
-
-func TestServerRefusals(t *testing.T) {
-	t.Parallel()
-	testRefusals(t, "server", "")
-}
-
 func TestServerNode(t *testing.T) {
 	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
 		s := server("tcp_server/server")

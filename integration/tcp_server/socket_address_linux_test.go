@@ -10,10 +10,6 @@ import (
 	"example.com/sockets/integration/lab"
 )
 
-func TestSocketAddressExhausted(t *testing.T) {
-	testExhausted(t, "socket_address", "", "")
-}
-
 // The transcript of this section shows a port without a colon before it, so
 // that the harness does not know it for one: it is made the same each time.
 func TestSocketAddressTranscript(t *testing.T) {

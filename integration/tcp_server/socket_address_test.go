@@ -59,16 +59,6 @@ func TestSocketAddressReset(t *testing.T) {
 	server.ExitSaying(0, want)
 }
 
-func TestSocketAddressStops(t *testing.T) {
-	t.Parallel()
-	testStops(t, "socket_address", `local .*`)
-}
-
-func TestSocketAddressRefusals(t *testing.T) {
-	t.Parallel()
-	testRefusals(t, "socket_address", "")
-}
-
 func TestSocketAddressNode(t *testing.T) {
 	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
 		s := server("tcp_server/socket_address")

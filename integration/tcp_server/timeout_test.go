@@ -15,13 +15,6 @@ import (
 	"example.com/sockets/integration/peer"
 )
 
-func TestTimeoutAsAllServers(t *testing.T) {
-	t.Parallel()
-	peer.TimeoutServer.Test(t, "timeout=10s",
-		peer.Misuse{Args: []string{"-timeout", "-1ns"}, Message: "timeout: -timeout -1ns is negative"},
-		peer.Misuse{Args: []string{"-timeout", "10"}, Message: `invalid value "10" for flag -timeout: parse error`})
-}
-
 // A silent client is closed, in time and not before.
 func TestTimeoutTranscript(t *testing.T) {
 	t.Parallel()

@@ -14,13 +14,6 @@ import (
 	"example.com/sockets/integration/peer"
 )
 
-func TestUnpipeAsAllServers(t *testing.T) {
-	t.Parallel()
-	peer.UnpipeServer.Test(t, "after=5s to=message.txt",
-		peer.Misuse{Args: []string{"-after", "-1ns"}, Message: "unpipe: -after -1ns is negative"},
-		peer.Misuse{Args: []string{"-after", "5"}, Message: `invalid value "5" for flag -after: parse error`})
-}
-
 // Until then it is like pipe.
 func TestUnpipeComplete(t *testing.T) {
 	t.Parallel()

@@ -151,14 +151,6 @@ func TestClientStop(t *testing.T) {
 	peer.StopBy(t, func() *harness.Program { p, _ := waitingClient(t, h, silent, "-timeout", "1h"); return p })
 }
 
-func TestClientCommandLine(t *testing.T) {
-	t.Parallel()
-	peer.CommandLine(t, "udp_client/client", "addr=127.0.0.1:8080 message=hello timeout=2s",
-		peer.Misuse{Args: []string{"-timeout", "0"}, Message: "client: -timeout 0s is not positive"},
-		peer.Misuse{Args: []string{"-timeout", "-1s"}, Message: "client: -timeout -1s is not positive"},
-		peer.Misuse{Args: []string{"-timeout", "2"}, Message: `invalid value "2" for flag -timeout: parse error`})
-}
-
 func TestClientFailures(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")

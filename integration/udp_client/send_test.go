@@ -137,24 +137,6 @@ func TestSendStop(t *testing.T) {
 	peer.StopBy(t, func() *harness.Program { p, _ := sentBy(t, h, 5, "127.0.0.1:8080", "0.0.0.0"); return p })
 }
 
-func TestSendCommandLine(t *testing.T) {
-	t.Parallel()
-	offset := func(n, size int) peer.Misuse {
-		return peer.Misuse{Args: []string{"-message", "a€é"[:size], "-offset", fmt.Sprint(n)},
-			Message: fmt.Sprintf("send: -offset %d is not from 0 to the message's %d bytes", n, size)}
-	}
-	length := func(offset, n, rest int) peer.Misuse {
-		return peer.Misuse{Args: []string{"-message", "a€é", "-offset", fmt.Sprint(offset), "-length", fmt.Sprint(n)},
-			Message: fmt.Sprintf("send: -length %d is not from 0 to the %d bytes after the offset", n, rest)}
-	}
-	const most = 1<<63 - 1
-	peer.CommandLine(t, "udp_client/send", "addr=127.0.0.1:8080 message=hello offset length",
-		offset(7, 6), offset(-1, 6), offset(1, 0), offset(most, 6), offset(-most, 6),
-		length(0, 7, 6), length(0, -1, 6), length(1, 6, 5), length(6, 1, 0), length(2, most, 4), length(6, -1, 0),
-		peer.Misuse{Args: []string{"-offset", "x"}, Message: `invalid value "x" for flag -offset: parse error`},
-		peer.Misuse{Args: []string{"-length", "1.5"}, Message: `invalid value "1.5" for flag -length: parse error`})
-}
-
 func TestSendFailures(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")

@@ -66,11 +66,6 @@ func TestAddressStop(t *testing.T) {
 	})
 }
 
-func TestAddressCommandLine(t *testing.T) {
-	t.Parallel()
-	peer.CommandLine(t, "udp_server/address", "addr=127.0.0.1:8080 network=udp4", wrongNetworks("address")...)
-}
-
 func TestAddressFailures(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")

@@ -70,11 +70,6 @@ func TestBindStop(t *testing.T) {
 	})
 }
 
-func TestBindCommandLine(t *testing.T) {
-	t.Parallel()
-	peer.CommandLine(t, "udp_server/bind", "addr=127.0.0.1:8080 network=udp4", wrongNetworks("bind")...)
-}
-
 func TestBindNode(t *testing.T) {
 	harness.Compare(t, func(t *testing.T, h *lab.Host, goes harness.Starter) {
 		s := goes("udp_server/bind")

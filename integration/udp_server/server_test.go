@@ -158,11 +158,6 @@ func TestServerStop(t *testing.T) {
 	peer.StopBy(t, func() *harness.Program { p, _ := peer.EchoServer(t, h); return p })
 }
 
-func TestServerCommandLine(t *testing.T) {
-	t.Parallel()
-	peer.CommandLine(t, "udp_server/server", "addr=127.0.0.1:8080")
-}
-
 func TestServerFailures(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
