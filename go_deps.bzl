@@ -1,4 +1,4 @@
-"""What go.mod requires, for WORKSPACE mode. Generated: see CONTRIBUTING.md."""
+"""What go.mod requires, for WORKSPACE mode. Generated: see tools/README.md."""
 
 load("@bazel_gazelle//:deps.bzl", "go_repository")
 

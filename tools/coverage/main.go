@@ -60,9 +60,13 @@ func coverage(tests string) error {
 	if err := os.Mkdir(counts, 0o755); err != nil {
 		return err
 	}
-	for _, chapter := range pages.Chapters {
-		programs := filepath.Join(dir, "programs", chapter) + string(filepath.Separator)
-		if err := run("go", "build", "-cover", "-o", programs, "./"+chapter+"/..."); err != nil {
+	chapters, err := pages.Chapters(os.DirFS("."))
+	if err != nil {
+		return err
+	}
+	for _, chapter := range chapters {
+		programs := filepath.Join(dir, "programs", chapter.Name) + string(filepath.Separator)
+		if err := run("go", "build", "-cover", "-o", programs, "./"+chapter.Name+"/..."); err != nil {
 			return err
 		}
 	}

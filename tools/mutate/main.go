@@ -116,14 +116,13 @@ func open(patience time.Duration) (*lab, error) {
 		return nil, err
 	}
 	l.suites = filepath.Join(l.dir, "suites")
-	for _, chapter := range pages.Chapters {
-		mains, err := filepath.Glob(filepath.Join(l.top, chapter, "*", "main.go"))
-		if err != nil {
-			return nil, err
-		}
-		for _, main := range mains {
-			section := chapter + "/" + filepath.Base(filepath.Dir(main))
-			l.sections = append(l.sections, section)
+	chapters, err := pages.Chapters(os.DirFS(top))
+	if err != nil {
+		return nil, err
+	}
+	for _, chapter := range chapters {
+		for _, section := range chapter.Sections {
+			l.sections = append(l.sections, section.Path())
 		}
 	}
 	return l, nil
@@ -233,14 +232,7 @@ func (l *lab) try(section string, source []byte) (killer string, err error) {
 // begin.
 func ownTests(section string) (chapter, prefix string) {
 	chapter, name, _ := strings.Cut(section, "/")
-	prefix = "Test"
-	for _, word := range strings.Split(name, "_") {
-		if word == "ttl" {
-			word = "TTL"
-		}
-		prefix += strings.ToUpper(word[:1]) + word[1:]
-	}
-	return chapter, prefix
+	return chapter, pages.TestName(name)
 }
 
 var failed = regexp.MustCompile(`--- FAIL: (\w+)`)

@@ -43,11 +43,12 @@ func tool(t *testing.T, name, remedy string, args ...string) {
 	var said bytes.Buffer // go tool also tells what it downloads
 	cmd.Stderr = &said
 	if diff, err := cmd.Output(); err != nil || len(diff) > 0 {
-		t.Errorf("%s: %v\n%s%s\nrun bazel run %s", name, err, diff, &said, remedy)
+		t.Errorf("%s: %v\n%s%s\nrun ./bazelw run %s", name, err, diff, &said, remedy)
 	}
 }
 
-// Every section has its alias, its proof, and its place on up-to-date pages.
+// Every section has its programs, its proofs and its pages, and these are up to
+// date. What is amiss is told line by line.
 func TestInventory(t *testing.T) {
 	amiss, err := pages.Inventory(os.DirFS(top(t)))
 	assert.NilError(t, err)
@@ -185,7 +186,7 @@ func TestVersions(t *testing.T) {
 	main, tools := requirements(read("go.mod")), requirements(read("tools/go.mod"))
 	for module, want := range main {
 		if got := find("go_deps.bzl", repository(regexp.QuoteMeta(module))); got != want.version {
-			t.Errorf("%s is %s in go.mod and %s in go_deps.bzl: see CONTRIBUTING.md", module, want.version, got)
+			t.Errorf("%s is %s in go.mod and %s in go_deps.bzl: see tools/README.md", module, want.version, got)
 		}
 		if got, shared := tools[module]; shared && !got.indirect && got.version != want.version {
 			t.Errorf("%s is %s in go.mod and %s in tools/go.mod", module, want.version, got.version)

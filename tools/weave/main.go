@@ -1,13 +1,12 @@
-// Weave brings the project's pages up to date with the source and the tests'
-// golden files.
+// Weave brings the project's pages up to date with the source, the tests' golden
+// files, and each other.
 //
-//	bazel run //tools/weave
+//	./bazelw run //tools/weave
 //	go -C tools run ./weave
 package main
 
 import (
 	"fmt"
-	"io/fs"
 	"log"
 	"os"
 	"path/filepath"
@@ -25,29 +24,22 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	tree := os.DirFS(top)
-	names, err := pages.Files(tree)
+	all, err := pages.Weave(os.DirFS(top))
 	if err != nil {
 		log.Fatal(err)
 	}
-	failed := false
-	for _, name := range names {
-		page, err := fs.ReadFile(tree, name)
-		if err != nil {
-			log.Fatal(err)
-		}
-		woven, err := pages.Weave(tree, string(page))
-		if err != nil {
-			log.Printf("%s: %v", name, err)
-			failed = true
-		} else if woven != string(page) {
-			if err := os.WriteFile(filepath.Join(top, name), []byte(woven), 0o644); err != nil {
+	code := 0
+	for _, page := range all {
+		switch {
+		case page.Err != nil:
+			log.Print(page.Err)
+			code = 1
+		case page.Woven != page.Text:
+			if err := os.WriteFile(filepath.Join(top, page.Name), []byte(page.Woven), 0o644); err != nil {
 				log.Fatal(err)
 			}
-			fmt.Println(name)
+			fmt.Println(page.Name)
 		}
 	}
-	if failed {
-		os.Exit(1)
-	}
+	os.Exit(code)
 }
