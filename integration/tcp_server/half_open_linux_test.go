@@ -3,6 +3,8 @@ package tcp_server
 import (
 	"bytes"
 	"io"
+	"net"
+	"syscall"
 	"testing"
 
 	"gotest.tools/v3/assert"
@@ -39,6 +41,36 @@ func TestHalfOpenStates(t *testing.T) {
 	server.Line(clientAddr(conn) + " replied 33554432 bytes")
 	server.Line(clientAddr(conn) + " closed")
 	server.Stop()
+}
+
+// When data and a reset arrive together, Node 20 emits 'end' as for a FIN; Go
+// reads the data and then gets the error.
+func TestHalfOpenResetAfterData(t *testing.T) {
+	resets := func(t *testing.T, h *lab.Host, start harness.Starter) (server *harness.Program, conn *net.TCPConn) {
+		server, addr := halfOpen(start)
+		conn, last := peer.DialTCP(t, h, addr), peer.DialTCP(t, h, addr)
+		peer.Finish(t, last)
+		ended(t, server, last, 0) // and so conn has been accepted
+		peer.Freeze(t, server)
+		peer.Write(t, conn, "hello")
+		peer.Reset(t, conn)
+		server.Signal(syscall.SIGCONT)
+		return server, conn
+	}
+	harness.Compare(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		server, conn := resets(t, h, start)
+		server.Line(clientAddr(conn) + " closed")
+		server.Signal(syscall.SIGTERM)
+		server.Line("closed")
+		server.ExitSaying(0, `half_open: read .*: connection reset by peer\n`)
+	}, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		server, conn := resets(t, h, start)
+		server.Line(clientAddr(conn) + " ended after 5 bytes")
+		server.Line(clientAddr(conn) + " closed")
+		server.Signal(syscall.SIGTERM)
+		server.Line("closed")
+		server.ExitSaying(0, `half_open: write (ECONNRESET|EPIPE)\n`)
+	})
 }
 
 // The client's FIN, then the server's data: the other way is still open.

@@ -60,8 +60,11 @@ func reply(conn net.Conn, allow bool) {
 	// ReadAll ends at EOF, the client's FIN: no more will come from there. It says
 	// nothing of the other half: that one is open until we close it.
 	data, err := io.ReadAll(io.LimitReader(conn, most+1))
-	if err != nil || len(data) > most {
-		log.Printf("read %v: %d bytes, error %v", conn.RemoteAddr(), len(data), err)
+	if err == nil && len(data) > most {
+		err = fmt.Errorf("read %v: more than %d bytes", conn.RemoteAddr(), most)
+	}
+	if err != nil {
+		log.Print(err)
 		return
 	}
 	fmt.Println(conn.RemoteAddr(), "ended after", len(data), "bytes")

@@ -12,11 +12,9 @@ const { addr, allow } = parseArgs({ options: {
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
-//weave:server
-// allowHalfOpen is false unless asked for: Node then ends our half as soon as it
-// has read the client's FIN, and there is no replying. Go never does that.
+// Unless asked to allow half-open connections, Node ends our half once it has read
+// the client's FIN, and there is no replying. Go never does that.
 const server = net.createServer({ allowHalfOpen: allow === 'true' }, reply)
-//weave:end
 server.on('error', (err) => {
   console.error(`half_open: ${err.message}`)
   process.exitCode = 1
@@ -31,10 +29,17 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   })
 }
 
+// most is what we keep of one client, lest one that never ends fill our memory.
+const most = 64 * 1024 * 1024
+
 function reply (socket) {
   const peer = at({ address: socket.remoteAddress, port: socket.remotePort })
   const data = []
-  socket.on('data', (chunk) => data.push(chunk))
+  socket.on('data', (chunk) => {
+    data.push(chunk)
+    if (socket.bytesRead > most) socket.destroy(new Error(`read ${peer}: more than ${most} bytes`))
+  })
+  //weave:answer
   socket.on('end', () => {
     console.log(`${peer} ended after ${socket.bytesRead} bytes`)
     if (allow !== 'true') return
@@ -44,6 +49,7 @@ function reply (socket) {
       if (!err) console.log(`${peer} replied ${socket.bytesWritten} bytes`)
     }))
   })
+  //weave:end
   socket.on('close', () => console.log(`${peer} closed`))
   socket.on('error', (err) => console.error(`half_open: ${err.message}`)) // unheard, it would end the process
 }

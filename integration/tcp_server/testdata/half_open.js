@@ -1,14 +1,14 @@
-// What becomes of a reply when nobody asked for allowHalfOpen: it comes too late.
+// What becomes of a reply when nobody asked for allowHalfOpen: sent at once, in
+// process.nextTick or with setImmediate.
 //
-//	node integration/tcp_server/testdata/half_open.js
+//	node integration/tcp_server/testdata/half_open.js setImmediate
 'use strict'
 const net = require('node:net')
 
+const when = { once: (f) => f(), nextTick: process.nextTick, setImmediate }[process.argv[2]]
 const server = net.createServer((socket) => {
   socket.on('data', () => {})
-  socket.on('end', () => {
-    setImmediate(() => socket.write('reply', (err) => console.log(err ? err.message : 'replied')))
-  })
+  socket.on('end', () => when(() => socket.end('reply', (err) => console.log(err ? err.message : 'replied'))))
 })
 server.listen(8080, '127.0.0.1', () => console.log('listening on 127.0.0.1:8080'))
 
