@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -20,8 +21,8 @@ import (
 	"example.com/sockets/integration/lab"
 )
 
-// The sections' programs come from one of three places: what Bazel built, as
-// CHAPTER/SECTION=RLOCATIONPATH with blanks between in bazelPrograms; a folder
+// The sections' programs come from one of three places: what Bazel built, whose
+// paths among its runfiles are in bazelPrograms with blanks between; a folder
 // that holds them as CHAPTER/SECTION, named in programs; or go build, which is
 // asked for a chapter when its first program is wanted.
 const (
@@ -131,12 +132,18 @@ func runfiles() string {
 	return self + ".runfiles"
 }
 
+// bazelSection returns the section whose program rules_go has put at a path:
+// CHAPTER/SECTION of …/CHAPTER/SECTION/SECTION_/SECTION.
+func bazelSection(program string) string {
+	dir := path.Dir(path.Dir(program))
+	return path.Join(path.Base(path.Dir(dir)), path.Base(dir))
+}
+
 // prebuilt returns the programs that are there already, by section.
 var prebuilt = sync.OnceValue(func() map[string]string {
 	built := map[string]string{}
-	for _, entry := range strings.Fields(os.Getenv(bazelPrograms)) {
-		name, path, _ := strings.Cut(entry, "=")
-		built[name] = filepath.Join(runfiles(), path)
+	for _, path := range strings.Fields(os.Getenv(bazelPrograms)) {
+		built[bazelSection(path)] = filepath.Join(runfiles(), path)
 	}
 	if dir := os.Getenv(programs); dir != "" {
 		paths, _ := filepath.Glob(filepath.Join(dir, "*", "*"))

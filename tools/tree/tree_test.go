@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +56,27 @@ func TestInventory(t *testing.T) {
 	for _, line := range amiss {
 		t.Error(line)
 	}
+}
+
+// What runs every chapter runs each that there is, and no other.
+func TestChapters(t *testing.T) {
+	mains, err := fs.Glob(os.DirFS(top(t)), "*/*/main.go")
+	assert.NilError(t, err)
+	var want []string
+	for _, main := range mains {
+		if chapter, _, _ := strings.Cut(main, "/"); chapter != "integration" && chapter != "tools" {
+			want = append(want, chapter)
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(top(t), "tools/sections.bzl"))
+	assert.NilError(t, err)
+	list := regexp.MustCompile(`(?s)\nCHAPTERS = \[(.*?)\]`).FindSubmatch(data)
+	assert.Assert(t, list != nil, "tools/sections.bzl has no CHAPTERS")
+	var got []string
+	for _, m := range regexp.MustCompile(`"(.*?)"`).FindAllSubmatch(list[1], -1) {
+		got = append(got, string(m[1]))
+	}
+	assert.DeepEqual(t, got, slices.Compact(want))
 }
 
 func TestGofmt(t *testing.T) {
