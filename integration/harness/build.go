@@ -51,20 +51,16 @@ func Main(m interface{ Run() int }) int {
 	return m.Run()
 }
 
-// top returns the project's top folder: the nearest that has a go.mod.
-func top() (string, error) {
-	dir, err := os.Getwd()
-	for err == nil {
-		if _, e := os.Stat(filepath.Join(dir, "go.mod")); e == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("not inside the project: no go.mod here or above")
-		}
-		dir = filepath.Dir(dir)
+// top returns the project's top folder. The go command knows it; tools, another
+// module, cannot be asked.
+var top = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	mod := strings.TrimSpace(string(out))
+	if err == nil && filepath.Base(mod) != "go.mod" {
+		err = errors.New("not inside the project: no go.mod here or above")
 	}
-	return "", err
-}
+	return filepath.Dir(mod), err
+})
 
 // sections returns every section in the tree as CHAPTER/SECTION.
 func sections() (all []string) {
