@@ -184,10 +184,6 @@ func TestVersions(t *testing.T) {
 			{"MODULE.bazel", `path = "github.com/bazelbuild/buildtools",\n *sum = "[^"]+",\n *version = "([^"]+)"`},
 			{"tools/go.mod", `bazelbuild/buildtools (\S+)`},
 		}},
-		{"what CI requires", [][2]string{
-			{".ci/run", `SOCKETS_REQUIRE=(\S+)`},
-			{".github/workflows/ci.yml", `require: (\S+)`},
-		}},
 	} {
 		for _, other := range pin.where[1:] {
 			first := pin.where[0]
