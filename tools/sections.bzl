@@ -77,11 +77,12 @@ def _env(starts):
     # integration/harness finds the programs by it.
     return {"SOCKETS_BAZEL_PROGRAMS": " ".join(["$(rlocationpaths %s)" % label for label in starts])}
 
-def section_test(name, starts = [], data = [], tags = [], **kwargs):
+def section_test(name, srcs, starts = [], data = [], tags = [], **kwargs):
     """A test that starts programs; what gazelle writes for go_test in integration.
 
     Args:
       name: The target.
+      srcs: Its source, which gotest.tools quotes where a test fails.
       starts: The programs, as //CHAPTER:programs or //CHAPTER/SECTION.
       data: What else it reads; gazelle knows testdata.
       tags: To be added to those that all of them have.
@@ -89,7 +90,8 @@ def section_test(name, starts = [], data = [], tags = [], **kwargs):
     """
     go_test(
         name = name,
-        data = data + starts,
+        srcs = srcs,
+        data = data + srcs + starts,
         env = _env(starts),
         tags = tags + ["block-network"],
         **kwargs
