@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -20,8 +21,8 @@ import (
 	"example.com/sockets/integration/lab"
 )
 
-// The sections' programs come from one of three places: what Bazel built, as
-// CHAPTER/SECTION=RLOCATIONPATH with blanks between in bazelPrograms; a folder
+// The sections' programs come from one of three places: what Bazel built, whose
+// paths among its runfiles are in bazelPrograms with blanks between; a folder
 // that holds them as CHAPTER/SECTION, named in programs; or go build, which is
 // asked for a chapter when its first program is wanted.
 const (
@@ -50,20 +51,16 @@ func Main(m interface{ Run() int }) int {
 	return m.Run()
 }
 
-// top returns the project's top folder: the nearest that has a go.mod.
-func top() (string, error) {
-	dir, err := os.Getwd()
-	for err == nil {
-		if _, e := os.Stat(filepath.Join(dir, "go.mod")); e == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("not inside the project: no go.mod here or above")
-		}
-		dir = filepath.Dir(dir)
+// top returns the project's top folder. The go command knows it; tools, another
+// module, cannot be asked.
+var top = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	mod := strings.TrimSpace(string(out))
+	if err == nil && filepath.Base(mod) != "go.mod" {
+		err = errors.New("not inside the project: no go.mod here or above")
 	}
-	return "", err
-}
+	return filepath.Dir(mod), err
+})
 
 // sections returns every section in the tree as CHAPTER/SECTION.
 func sections() (all []string) {
@@ -131,12 +128,18 @@ func runfiles() string {
 	return self + ".runfiles"
 }
 
+// bazelSection returns the section whose program rules_go has put at a path:
+// CHAPTER/SECTION of …/CHAPTER/SECTION/SECTION_/SECTION.
+func bazelSection(program string) string {
+	dir := path.Dir(path.Dir(program))
+	return path.Join(path.Base(path.Dir(dir)), path.Base(dir))
+}
+
 // prebuilt returns the programs that are there already, by section.
 var prebuilt = sync.OnceValue(func() map[string]string {
 	built := map[string]string{}
-	for _, entry := range strings.Fields(os.Getenv(bazelPrograms)) {
-		name, path, _ := strings.Cut(entry, "=")
-		built[name] = filepath.Join(runfiles(), path)
+	for _, path := range strings.Fields(os.Getenv(bazelPrograms)) {
+		built[bazelSection(path)] = filepath.Join(runfiles(), path)
 	}
 	if dir := os.Getenv(programs); dir != "" {
 		paths, _ := filepath.Glob(filepath.Join(dir, "*", "*"))

@@ -16,9 +16,8 @@ _transition = transition(
 
 def _impl(ctx):
     links = []
-    for program in ctx.attr.programs:
-        binary = program[DefaultInfo].files_to_run.executable
-        link = ctx.actions.declare_file("/".join([ctx.label.name, program.label.package, binary.basename]))
+    for binary in ctx.files.programs:
+        link = ctx.actions.declare_file("/".join([ctx.label.name, binary.owner.package, binary.basename]))
         ctx.actions.symlink(output = link, target_file = binary, is_executable = True)
         links.append(link)
     return DefaultInfo(files = depset(links))
