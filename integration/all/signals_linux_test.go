@@ -12,54 +12,57 @@ import (
 	"example.com/sockets/integration/peer"
 )
 
-// testDeaf runs a test of every section that waits for a signal, deaf from the
-// start, when it still has all its work before it, or after the last line that it
-// prints unasked.
-func testDeaf(t *testing.T, fromStart bool, test func(t *testing.T, p peer.Deaf)) {
+// silent is an address that accepts nothing and says nothing.
+const silent = "127.0.0.1:9"
+
+// waiting has the sections that wait for a signal, with arguments so that they do,
+// and how many lines they print unasked.
+var waiting = []struct {
+	section string
+	lines   int
+	args    []string
+}{
+	{"tcp_server/server", 1, nil},
+	{"tcp_server/listen", 1, nil},
+	{"tcp_server/address", 4, nil},
+	{"tcp_server/connections", 1, nil},
+	{"tcp_server/close", 1, nil},
+	{"tcp_server/half_open", 1, nil},
+	{"tcp_server/socket_address", 1, nil},
+	{"tcp_server/read", 1, nil},
+	{"tcp_server/close_event", 1, nil},
+	{"tcp_server/pipe", 1, []string{"-to", os.DevNull}},
+	{"tcp_server/unpipe", 1, []string{"-to", os.DevNull}},
+	{"tcp_server/pause_resume", 1, nil},
+	{"tcp_server/timeout", 1, nil},
+	{"tcp_client/client", 2, []string{"-addr", silent}},
+	{"tcp_client/write", 1, []string{"-addr", silent}},
+	{"tcp_client/close", 2, []string{"-addr", silent}},
+	{"tcp_client/unref", 2, []string{"-addr", silent}},
+	{"tcp_client/buffer_size", 1, []string{"-addr", silent}},
+	{"tcp_client/keepalive", 2, []string{"-addr", silent}},
+	{"udp_server/server", 1, nil},
+	{"udp_server/bind", 1, nil},
+	{"udp_server/address", 4, nil},
+	{"udp_client/client", 2, []string{"-addr", silent, "-timeout", "1h"}},
+	{"udp_client/send", 1, []string{"-addr", silent}},
+	{"broadcast/server", 2, []string{"-interval", "1h"}},
+	{"broadcast/client", 1, nil},
+	{"multicast/server", 2, []string{"-interval", "1h"}},
+	{"multicast/client", 2, nil},
+	{"multicast/membership", 2, []string{"-leave-after", "1h"}},
+	{"multicast/source", 2, nil},
+}
+
+// testWaiting runs a test of each of them, on a host where the silent address is.
+func testWaiting(t *testing.T, test func(t *testing.T, h *lab.Host, section string, lines int, args []string)) {
 	t.Parallel()
-	const silent = "127.0.0.1:9" // accepts nothing, says nothing
-	table := []struct {
-		section string
-		lines   int
-		args    []string
-	}{
-		{"tcp_server/server", 1, nil},
-		{"tcp_server/listen", 1, nil},
-		{"tcp_server/address", 4, nil},
-		{"tcp_server/connections", 1, nil},
-		{"tcp_server/close", 1, nil},
-		{"tcp_server/half_open", 1, nil},
-		{"tcp_server/socket_address", 1, nil},
-		{"tcp_server/read", 1, nil},
-		{"tcp_server/close_event", 1, nil},
-		{"tcp_server/pipe", 1, []string{"-to", os.DevNull}},
-		{"tcp_server/unpipe", 1, []string{"-to", os.DevNull}},
-		{"tcp_server/pause_resume", 1, nil},
-		{"tcp_server/timeout", 1, nil},
-		{"tcp_client/client", 2, []string{"-addr", silent}},
-		{"tcp_client/write", 1, []string{"-addr", silent}},
-		{"tcp_client/close", 2, []string{"-addr", silent}},
-		{"tcp_client/unref", 2, []string{"-addr", silent}},
-		{"tcp_client/buffer_size", 1, []string{"-addr", silent}},
-		{"tcp_client/keepalive", 2, []string{"-addr", silent}},
-		{"udp_server/server", 1, nil},
-		{"udp_server/bind", 1, nil},
-		{"udp_server/address", 4, nil},
-		{"udp_client/client", 2, []string{"-addr", silent, "-timeout", "1h"}},
-		{"udp_client/send", 1, []string{"-addr", silent}},
-		{"broadcast/server", 2, []string{"-interval", "1h"}},
-		{"broadcast/client", 1, nil},
-		{"multicast/server", 2, []string{"-interval", "1h"}},
-		{"multicast/client", 2, nil},
-		{"multicast/membership", 2, []string{"-leave-after", "1h"}},
-		{"multicast/source", 2, nil},
-	}
 	var sections []string
-	for _, c := range table {
+	for _, c := range waiting {
 		sections = append(sections, c.section)
 	}
 	complete(t, "", sections, "multicast/loopback", "multicast/scopes", "multicast/ttl") // which end by themselves
-	for _, c := range table {
+	for _, c := range waiting {
 		if !built(c.section) {
 			continue
 		}
@@ -69,14 +72,20 @@ func testDeaf(t *testing.T, fromStart bool, test func(t *testing.T, p peer.Deaf)
 			h := lab.NewHost(t, "h")
 			peer.ListenTCP(t, h, silent)
 			peer.ListenUDP(t, h, "udp", silent)
-
-			if fromStart {
-				c.lines = 0
-			}
-			p := peer.StartDeaf(t, h, c.section, c.lines, c.args...)
-			test(t, p)
+			test(t, h, c.section, c.lines, c.args)
 		})
 	}
+}
+
+// testDeaf is testWaiting for sections that are deaf from the start, when they still
+// have all their work before them, or after the last line that they print unasked.
+func testDeaf(t *testing.T, fromStart bool, test func(t *testing.T, p peer.Deaf)) {
+	testWaiting(t, func(t *testing.T, h *lab.Host, section string, lines int, args []string) {
+		if fromStart {
+			lines = 0
+		}
+		test(t, peer.StartDeaf(t, h, section, lines, args...))
+	})
 }
 
 // The first signal asks a program to end, the second kills it, whatever it is at.
