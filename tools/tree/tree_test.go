@@ -53,6 +53,52 @@ func TestInventory(t *testing.T) {
 	}
 }
 
+// A section's programs can be copied: its Go files alone, in a module that needs
+// nothing of ours, build and run. (Bazel builds each from its folder alone anyway.)
+func TestCopiedAlone(t *testing.T) {
+	if os.Getenv("TREE_GAZELLE") != "" {
+		return // the rest needs the go command: go -C tools test -count=1 ./...
+	}
+	chapters, err := pages.Chapters(os.DirFS(top(t)))
+	assert.NilError(t, err)
+	dir := t.TempDir()
+	goCommand := func(args ...string) {
+		t.Helper()
+		cmd := exec.Command("go", args...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		assert.NilError(t, err, "%s\n%s", cmd, out)
+	}
+	mod, err := os.ReadFile(filepath.Join(top(t), "go.mod"))
+	assert.NilError(t, err)
+	mod = regexp.MustCompile(`(?m)^module .*`).ReplaceAll(mod, []byte("module copied"))
+	assert.NilError(t, os.WriteFile(filepath.Join(dir, "go.mod"), mod, 0o644))
+	sum, err := os.ReadFile(filepath.Join(top(t), "go.sum"))
+	assert.NilError(t, err)
+	assert.NilError(t, os.WriteFile(filepath.Join(dir, "go.sum"), sum, 0o644))
+	for _, chapter := range chapters {
+		for _, section := range chapter.Sections {
+			files, err := filepath.Glob(filepath.Join(top(t), section.Path(), "*.go"))
+			assert.NilError(t, err)
+			assert.NilError(t, os.MkdirAll(filepath.Join(dir, section.Path()), 0o755))
+			for _, file := range files {
+				data, err := os.ReadFile(file)
+				assert.NilError(t, err)
+				assert.NilError(t, os.WriteFile(filepath.Join(dir, section.Path(), filepath.Base(file)), data, 0o644))
+			}
+		}
+		if len(chapter.Sections) == 0 {
+			continue
+		}
+		bin := filepath.Join(dir, "bin", chapter.Name)
+		goCommand("build", "-o", bin+string(filepath.Separator), "./"+chapter.Name+"/...")
+		for _, section := range chapter.Sections {
+			out, err := exec.Command(filepath.Join(bin, section.Name), "-h").CombinedOutput()
+			assert.NilError(t, err, "%s", out)
+		}
+	}
+}
+
 // What runs every chapter runs each that there is, and no other.
 func TestChapters(t *testing.T) {
 	mains, err := fs.Glob(os.DirFS(top(t)), "*/*/main.go")
