@@ -1,13 +1,12 @@
-// Pause_resume does not read from a connection for a while, then reads it all. The
-// kernel makes the client wait meanwhile, and not a byte is lost.
+// Pause_resume does not read from a connection for a while, and then reads all of
+// it. Meanwhile the kernels make the client wait, and not a byte is lost.
 //
-//	bazel run //tcp_server:pause_resume                  in one terminal
-//	bazel run //tcp_client:write -- -bytes 67108864      in another
+//	go run ./tcp_server/pause_resume                 or ./bazelw run //tcp_server:pause_resume
+//	go run ./tcp_client/write -bytes 67108864        in a second terminal: stands still for two seconds
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -23,75 +21,51 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("pause_resume: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "pause_resume shows that a client stalls while nobody reads what it sends, and that nothing is lost.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
-	pause := flag.Duration("pause", 2*time.Second, "`time` not to read for")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
-	case *pause < 0:
-		misuse("-pause %v is negative", *pause)
+	pause := flag.Duration("pause", 2*time.Second, "`time` not to read for, as 1s or 200ms")
+	if flag.Parse(); flag.NArg() > 0 || *addr == "" || *pause < 0 {
+		log.Fatalf("want -addr host:port, -pause 0 or more and no argument after the flags, not %q %v %q", *addr, *pause, flag.Args())
 	}
 
-	ln, err := net.Listen("tcp", *addr)
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
+	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		ln.Close()
-	})
+	context.AfterFunc(ctx, func() { stop(); ln.Close() }) // Accept returns; a second signal kills
 	fmt.Println("listening on", ln.Addr())
 
-	for {
-		conn, err := ln.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			fmt.Println("closed") // connections still open end with the process
-			return
-		} else if err != nil { // most likely no descriptor is free: let some close
+	for ctx.Err() == nil {
+		if conn, err := ln.Accept(); err == nil {
+			go read(conn, *pause)
+		} else if ctx.Err() == nil { // most likely no descriptor is free: let some close
 			log.Print(err)
-			time.Sleep(500 * time.Millisecond)
-			continue
+			time.Sleep(time.Second / 2)
 		}
-		go read(conn, *pause)
+	}
+	if _, err := fmt.Println("closed"); err != nil { // connections still open end with the process
+		log.Fatal(err)
 	}
 }
 
-// read has no flow to switch off: to pause is not to call Read. What arrives fills
-// the kernel's receive buffer, the window that TCP announces shrinks to zero
-// (RFC 9293, section 3.8.6), and the client's writes wait.
+// read has nothing to switch off: in Go nobody reads but you, and to pause is not
+// to call Read.
 func read(conn net.Conn, pause time.Duration) {
 	defer conn.Close()
-	peer := conn.RemoteAddr()
-	fmt.Printf("%v paused\n", peer)
-	time.Sleep(pause) // this goroutine only: others accept and read
-	fmt.Printf("%v resumed\n", peer)
+	fmt.Println(conn.RemoteAddr(), "paused")
+	// Our kernel goes on receiving until its buffer for this connection is full. Then
+	// the window that it announces has shrunk to nothing, the client's kernel stops
+	// sending, and once its buffer is full as well, the client's Write waits.
+	time.Sleep(pause) // this goroutine only: the others accept and read
+	fmt.Println(conn.RemoteAddr(), "resumed")
+	// The first Read makes room, the window opens, and the client is told so. What it
+	// was not allowed to send was not lost: it had not been sent.
 	n, err := io.Copy(io.Discard, conn)
-	if err != nil {
+	if err != nil { // a reset shows here only, though it came during the pause
 		log.Print(err)
 		return
 	}
-	fmt.Printf("%v ended after %d bytes\n", peer, n)
-}
-
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	return err == nil
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "pause_resume: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+	fmt.Println(conn.RemoteAddr(), "ended after", n, "bytes")
 }

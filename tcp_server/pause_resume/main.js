@@ -1,5 +1,5 @@
-// Pause_resume shows that a client stalls while nobody reads what it sends, and
-// that nothing is lost.
+// Pause_resume does not read from a connection for a while, and then reads all of
+// it. Meanwhile the kernels make the client wait, and not a byte is lost.
 //
 //	node tcp_server/pause_resume/main.js
 'use strict'
@@ -12,24 +12,12 @@ const { addr, pause } = parseArgs({ options: {
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
-const server = net.createServer((socket) => {
-  const peer = at(socket.remoteAddress, socket.remotePort)
-  console.log(`${peer} paused`)
-  socket.pause() // Node reads some all the same, until its own buffer is full
-  setTimeout(() => {
-    console.log(`${peer} resumed`)
-    socket.resume()
-  }, ms(pause))
-  socket.on('end', () => console.log(`${peer} ended after ${socket.bytesRead} bytes`))
-  socket.on('error', (err) => console.error(`pause_resume: ${err.message}`)) // unheard, it would end the process
-})
+const server = net.createServer(read)
 server.on('error', (err) => {
   console.error(`pause_resume: ${err.message}`)
   process.exitCode = 1
 })
-server.listen(port, host, () => {
-  console.log('listening on', at(server.address().address, server.address().port))
-})
+server.listen(port, host, () => console.log('listening on', at(server.address())))
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
@@ -39,11 +27,26 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   })
 }
 
-function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+function read (socket) {
+  const peer = at({ address: socket.remoteAddress, port: socket.remotePort })
+  console.log(`${peer} paused`)
+  // No 'data' and no 'end' from now on. But Node goes on reading until the buffer in
+  // the process is full. createServer({ pauseOnConnect: true }) reads nothing at all.
+  socket.pause()
+  setTimeout(() => {
+    console.log(`${peer} resumed`)
+    socket.resume() // there is no 'data' listener: what comes is counted and dropped
+  }, ms(pause))
+  socket.on('end', () => console.log(`${peer} ended after ${socket.bytesRead} bytes`))
+  socket.on('error', (err) => console.error(`pause_resume: ${err.message}`)) // unheard, it would end the process
 }
 
-// ms reads a time as Go prints it: 500ms, 2s.
+// ms reads a time as Go writes it: 1m30s, 200ms.
 function ms (time) {
-  return parseFloat(time) * (time.endsWith('ms') ? 1 : 1000)
+  const unit = { h: 3600e3, m: 60e3, s: 1e3, ms: 1 }
+  return [...time.matchAll(/([\d.]+)(ms|[hms])/g)].reduce((sum, [, n, u]) => sum + n * unit[u], 0)
+}
+
+function at ({ address, port }) {
+  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

@@ -1,8 +1,7 @@
-// Timeout echoes, and closes a connection on which neither side has sent anything
-// for some time.
+// Timeout echoes, and closes a connection on which nothing has moved for some time.
 //
-//	bazel run //tcp_server:timeout      in one terminal
-//	nc 127.0.0.1 8080                   in another: type, then wait 10 seconds
+//	go run ./tcp_server/timeout -timeout 1s     or ./bazelw run //tcp_server:timeout -- -timeout 1s
+//	go run ./tcp_client/unref                   in a second terminal: connects and says nothing
 package main
 
 import (
@@ -15,7 +14,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -23,87 +21,67 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("timeout: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "timeout shows an idle timeout: it echoes until neither side has sent for that long.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
-	timeout := flag.Duration("timeout", 10*time.Second, "`time` of silence after which to close, 0 for never")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
-	case *timeout < 0:
-		misuse("-timeout %v is negative", *timeout)
+	timeout := flag.Duration("timeout", 10*time.Second, "`time` after which to close when nothing moves, as 1s or 200ms; 0 for never")
+	if flag.Parse(); flag.NArg() > 0 || *addr == "" || *timeout < 0 {
+		log.Fatalf("want -addr host:port, -timeout 0 or more and no argument after the flags, not %q %v %q", *addr, *timeout, flag.Args())
 	}
 
-	ln, err := net.Listen("tcp", *addr)
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
+	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		ln.Close()
-	})
+	context.AfterFunc(ctx, func() { stop(); ln.Close() }) // Accept returns; a second signal kills
 	fmt.Println("listening on", ln.Addr())
 
-	for {
-		conn, err := ln.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			fmt.Println("closed") // connections still open end with the process
-			return
-		} else if err != nil { // most likely no descriptor is free: let some close
+	for ctx.Err() == nil {
+		if conn, err := ln.Accept(); err == nil {
+			go echo(conn, *timeout)
+		} else if ctx.Err() == nil { // most likely no descriptor is free: let some close
 			log.Print(err)
-			time.Sleep(500 * time.Millisecond)
-			continue
+			time.Sleep(time.Second / 2)
 		}
-		go echo(conn, *timeout)
+	}
+	if _, err := fmt.Println("closed"); err != nil { // connections still open end with the process
+		log.Fatal(err)
 	}
 }
 
-// echo gives every Read and every Write a deadline of its own. A deadline is a
-// moment, not a duration: one set only once would end the busiest connection.
 func echo(conn net.Conn, timeout time.Duration) {
 	defer conn.Close()
-	arm := func() {
+	var err error
+	for buf := make([]byte, 65536); err == nil; {
+		var n int
+		n, err = move(conn, conn.Read, buf, timeout)
+		for data := buf[:n]; err == nil && len(data) > 0; data = data[n:] {
+			n, err = move(conn, conn.Write, data, timeout)
+		}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		fmt.Println(conn.RemoteAddr(), "timed out after", timeout)
+	} else if !errors.Is(err, io.EOF) {
+		log.Print(err)
+	}
+}
+
+// move reads or writes some of data, and fails when no byte moves for that long. A
+// deadline is a moment, not a duration: it stays where it was put, and set once
+// only, after Accept, it would end the busiest connection. So each call gets its own.
+func move(conn net.Conn, call func([]byte) (int, error), data []byte, timeout time.Duration) (n int, err error) {
+	// A call past its deadline fails without a look at the socket. A process that was
+	// stopped meanwhile may find there what came in time: so it looks once more.
+	for _, wait := range []time.Duration{timeout, 100 * time.Millisecond} {
 		if timeout > 0 {
-			conn.SetDeadline(time.Now().Add(timeout))
+			conn.SetDeadline(time.Now().Add(wait))
+		}
+		if n, err = call(data); !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		} else if n > 0 { // a Write has got rid of a part: the peer reads, if slowly
+			return n, nil
 		}
 	}
-	for buf := make([]byte, 65536); ; {
-		arm()
-		n, err := conn.Read(buf)
-		if n > 0 {
-			arm()
-			_, err = conn.Write(buf[:n])
-		}
-		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			fmt.Printf("%v timed out after %v\n", conn.RemoteAddr(), timeout)
-			return
-		case errors.Is(err, io.EOF):
-			return
-		case err != nil:
-			log.Print(err)
-			return
-		}
-	}
-}
-
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	return err == nil
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "timeout: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+	return 0, err
 }

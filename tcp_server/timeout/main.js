@@ -1,6 +1,6 @@
-// Timeout shows how to close a connection on which nothing happens.
+// Timeout echoes, and closes a connection on which nothing has moved for some time.
 //
-//	node tcp_server/timeout/main.js
+//	node tcp_server/timeout/main.js --timeout 1s
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')
@@ -11,26 +11,12 @@ const { addr, timeout } = parseArgs({ options: {
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
-const server = net.createServer((socket) => {
-  const peer = at(socket.remoteAddress, socket.remotePort)
-  socket.pipe(socket)
-  // An idle timer: what is sent or received winds it up again, and all that it
-  // does is to say so. Go's deadline is a moment, to be set anew, and fails the
-  // Read or the Write.
-  socket.setTimeout(ms(timeout))
-  socket.on('timeout', () => {
-    console.log(`${peer} timed out after ${timeout}`)
-    socket.destroy()
-  })
-  socket.on('error', (err) => console.error(`timeout: ${err.message}`)) // unheard, it would end the process
-})
+const server = net.createServer(echo)
 server.on('error', (err) => {
   console.error(`timeout: ${err.message}`)
   process.exitCode = 1
 })
-server.listen(port, host, () => {
-  console.log('listening on', at(server.address().address, server.address().port))
-})
+server.listen(port, host, () => console.log('listening on', at(server.address())))
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
@@ -40,11 +26,31 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   })
 }
 
-function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+function echo (socket) {
+  const peer = at({ address: socket.remoteAddress, port: socket.remotePort })
+  socket.pipe(socket)
+  // A timer that every read and write winds up again, and so does a part of a write
+  // that the kernel has taken meanwhile. 0 switches it off.
+  socket.setTimeout(ms(timeout))
+  socket.on('timeout', () => {
+    // It says so, and closes nothing. Timers come before sockets: a process that was
+    // stopped meanwhile has not looked yet at what came in time. So it looks once more.
+    const { bytesRead, writableLength } = socket
+    setImmediate(() => {
+      if (socket.bytesRead !== bytesRead || socket.writableLength !== writableLength) return
+      console.log(`${peer} timed out after ${timeout}`)
+      socket.destroy()
+    })
+  })
+  socket.on('error', (err) => console.error(`timeout: ${err.message}`)) // unheard, it would end the process
 }
 
-// ms reads a time as Go prints it: 500ms, 2s.
+// ms reads a time as Go writes it: 1m30s, 200ms.
 function ms (time) {
-  return parseFloat(time) * (time.endsWith('ms') ? 1 : 1000)
+  const unit = { h: 3600e3, m: 60e3, s: 1e3, ms: 1 }
+  return [...time.matchAll(/([\d.]+)(ms|[hms])/g)].reduce((sum, [, n, u]) => sum + n * unit[u], 0)
+}
+
+function at ({ address, port }) {
+  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
 }
