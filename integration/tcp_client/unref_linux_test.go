@@ -10,9 +10,9 @@ import (
 	"example.com/sockets/integration/peer"
 )
 
-// The program ends with the connection open. A duplicate of its socket, made
-// before it was connected, outlives it: as long as that is there, the peer has
-// heard of no end and is sent more; the FIN goes out with the last descriptor.
+// FIN goes out with the last descriptor: the program ends with its connection
+// open, and while a duplicate of the socket, made before it was connected,
+// outlives it, the peer reads no end and is sent more.
 func TestUnrefEndsWithTheConnectionOpen(t *testing.T) {
 	t.Parallel()
 	client, ln, unblock := connectingBy(t, lab.NewHost(t, "h"), "unref", "-ref=false")

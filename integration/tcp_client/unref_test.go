@@ -1,7 +1,8 @@
 package tcp_client
 
 import (
-	"os"
+	"io"
+	"net"
 	"syscall"
 	"testing"
 
@@ -26,76 +27,82 @@ func TestUnrefTranscript(t *testing.T) {
 	server.Line(from + " connected")
 	server.Line(from + " closed after 0 bytes")
 
-	waits := harness.Start(t, h, "tcp_client/unref")
-	from = waits.Line(`connected to 127\.0\.0\.1:8080 from (127\.0\.0\.1:\d+)`)[0]
-	waits.Line("waiting for the peer")
+	waits, from := peer.Waiting(harness.Go(t, h))
 	server.Line(from + " connected")
 	server.Stop()
 	waits.Exit(0)
 	harness.Transcript(t, "unref.txt", server, gone, waits)
 }
 
-// -ref=true, which is the default: it goes on reading, more than the kernel
-// would keep for a program that had ended, until the peer closes.
+// unref starts the section against a listener of the test and returns both ends.
+func unref(t *testing.T, h *lab.Host, start harness.Starter, args ...string) (*harness.Program, *net.TCPConn) {
+	t.Helper()
+	ln := peer.ListenTCP(t, h, "127.0.0.1:0")
+	p := start("tcp_client/unref", append(args, "--addr", ln.Addr().String())...)
+	remote := peer.AcceptTCP(t, ln)
+	assert.Equal(t, connectedFrom(p, ln.Addr()), remote.RemoteAddr().String())
+	return p, remote
+}
+
+// By default it reads on, more than the kernel would keep for a program that had
+// ended, and ends when the peer closes.
 func TestUnrefWaits(t *testing.T) {
-	t.Parallel()
-	for _, args := range [][]string{nil, {"-ref=true"}} {
-		client, remote := dialledBy(t, lab.NewHost(t, "h"), "unref", args...)
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		client, remote := unref(t, h, start)
 		client.Line("waiting for the peer")
 		peer.Write(t, remote, peer.Noise(16<<20))
 		assert.NilError(t, remote.CloseWrite())
 		client.Exit(0)
 		assert.Equal(t, readToFIN(t, remote), "")
-	}
+	})
 }
 
-// -ref=false: it ends while the peer has said and done nothing, and the peer
-// reads an end.
+// -ref=false: it ends with 0 while the peer has said and done nothing, and the
+// peer reads an end.
 func TestUnrefDoesNotWait(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		client, remote := unref(t, h, start, "--ref=false")
+		client.Line("not waiting")
+		client.Exit(0)
+		assert.Equal(t, readToFIN(t, remote), "")
+	})
+}
+
+// A write under way holds Node, though the socket is unref'd: all of it arrives.
+func TestUnrefNodeWritesFirst(t *testing.T) {
 	t.Parallel()
-	client, remote := dialledBy(t, lab.NewHost(t, "h"), "unref", "-ref=false")
-	client.Line("not waiting")
+	h := lab.NewHost(t, "h")
+	ln := peer.ListenTCP(t, h, "127.0.0.1:0")
+	client := harness.Node(t, h)("testdata/unref.js", ln.Addr().String())
+	remote := peer.AcceptTCP(t, ln)
+	client.Line("not waiting, 67108864 bytes to write")
+	n, err := io.Copy(io.Discard, remote)
+	assert.NilError(t, err)
+	assert.Equal(t, n, int64(64<<20))
 	client.Exit(0)
-	assert.Equal(t, readToFIN(t, remote), "")
 }
 
+// A signal ends the wait.
 func TestUnrefStop(t *testing.T) {
-	t.Parallel()
-	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		client, _ := dialledBy(t, lab.NewHost(t, "h"), "unref")
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		client, remote := unref(t, h, start, "--ref=true")
 		client.Line("waiting for the peer")
-		stopWaiting(t, client, sig)
-	}
+		stopWaiting(t, client, syscall.SIGINT)
+		assert.Equal(t, readToFIN(t, remote), "")
+	})
 }
 
+// A reset is an error.
 func TestUnrefReset(t *testing.T) {
-	t.Parallel()
-	client, remote := dialledBy(t, lab.NewHost(t, "h"), "unref")
-	client.Line("waiting for the peer")
-	testReset(t, client, remote)
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		client, remote := unref(t, h, start)
+		client.Line("waiting for the peer")
+		peer.Reset(t, remote)
+		client.ExitSaying(1, "unref: .*(read: connection reset by peer|read ECONNRESET)\n")
+	})
 }
 
 func TestUnrefFailures(t *testing.T) {
 	t.Parallel()
 	testFailures(t, "unref")
-}
-
-// The same flag, and the same end; but Node had to be told not to wait.
-func TestUnrefNode(t *testing.T) {
-	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
-		s := server("tcp_server/server")
-		s.Ready()
-		c := client("tcp_client/unref", "--ref=false")
-		addr := peer.Connected(c)
-		c.Line("not waiting")
-		c.Exit(0)
-		s.Line(addr + " connected")
-		s.Line(addr + " closed after 0 bytes")
-
-		c, addr = peer.Waiting(client)
-		s.Line(addr + " connected")
-		c.Stop()
-		s.Line(addr + " closed after 0 bytes")
-		s.Stop()
-	})
 }

@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strconv"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,11 +20,6 @@ import (
 	"example.com/sockets/integration/wire"
 )
 
-func TestPauseResumeDescriptors(t *testing.T) {
-	t.Parallel()
-	peer.PauseResumeServer.Exhausted(t)
-}
-
 // onSocket calls f with a connection's descriptor.
 func onSocket(t *testing.T, conn *net.TCPConn, f func(fd int) error) {
 	t.Helper()
@@ -32,13 +30,28 @@ func onSocket(t *testing.T, conn *net.TCPConn, f func(fd int) error) {
 	assert.NilError(t, failed)
 }
 
-// While the server is paused the client comes to a stand: the server's queue is
-// full, the window it announces to the client is shut, and the client's kernel
-// holds what it may not send. After, every byte arrives.
+// While the server is paused the client comes to a stand: the window that is
+// announced to it is shut, and its kernel holds what it may not send. Go has read
+// nothing by then, and Node until its buffer reached the high-water mark, by which
+// it can miss one read. After, every byte arrives.
 func TestPauseResumeStall(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	server := harness.Start(t, h, "tcp_server/pause_resume", "-addr", "127.0.0.1:0", "-pause", "5s")
+	harness.Compare(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		assert.Equal(t, stall(t, h, start, 0), 0)
+	}, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		version := harness.NodeScript(t, h, `console.log(require('node:stream').getDefaultHighWaterMark(false))`)
+		mark, err := strconv.Atoi(version.Line(`(\d+)`)[0])
+		assert.NilError(t, err)
+		version.Exit(0)
+		read := stall(t, h, start, mark)
+		assert.Assert(t, read < mark+64<<10, "%d", read)
+	})
+}
+
+// stall is the test of either. It returns how many bytes the server had read when
+// the window was shut, and those were at least so many.
+func stall(t *testing.T, h *lab.Host, start harness.Starter, least int) (read int) {
+	t.Helper()
+	server := start("tcp_server/pause_resume", "--addr", "127.0.0.1:0", "--pause", "5s")
 	begin := time.Now()
 	client := peer.DialTCP(t, h, server.Ready())
 	server.Line(peer.Of(client) + `paused`)
@@ -74,7 +87,21 @@ func TestPauseResumeStall(t *testing.T) {
 	stuck := sent.Load()
 	assert.Assert(t, stuck < size)
 	assert.Assert(t, outq >= int(info.Notsent_bytes))
-	t.Logf("%d written, %d not acknowledged, %d not sent, window %d", stuck, outq, info.Notsent_bytes, info.Snd_wnd)
+	fds := peer.SocketsOf(t, server)
+	connection := slices.IndexFunc(fds, func(fd int) bool { _, err := unix.Getpeername(fd); return err == nil })
+	assert.Assert(t, connection >= 0)
+	peer.Until(t, "the server has read so much", func() bool {
+		theirs, err := unix.GetsockoptTCPInfo(fds[connection], unix.IPPROTO_TCP, unix.TCP_INFO)
+		assert.NilError(t, err)
+		unread, err := unix.IoctlGetInt(fds[connection], unix.SIOCINQ)
+		assert.NilError(t, err)
+		read = int(theirs.Bytes_received) - unread
+		return read >= least
+	})
+	for _, fd := range fds {
+		peer.LetGo(t, fd)
+	}
+	t.Logf("%d written, %d not acknowledged, %d not sent, window %d, %d read", stuck, outq, info.Notsent_bytes, info.Snd_wnd, read)
 
 	server.Line(peer.Of(client) + `resumed`)
 	assert.Assert(t, time.Since(begin) >= 5*time.Second)
@@ -86,6 +113,34 @@ func TestPauseResumeStall(t *testing.T) {
 	outq, _ = state()
 	assert.Equal(t, outq, 0)
 	server.Stop()
+	return read
+}
+
+// Go learns of a reset when it reads again. Node learns of it at once as long as
+// its own buffer is not full.
+func TestPauseResumeResetMeanwhile(t *testing.T) {
+	meanwhile := func(t *testing.T, h *lab.Host, start harness.Starter, complaint string) {
+		t.Helper()
+		lab.Require(t, "namespaces", lab.Isolated()) // the host has no other connections
+		server := start("tcp_server/pause_resume", "--addr", "127.0.0.1:0", "--pause", "1h")
+		addr := server.Ready()
+		rude := peer.DialTCP(t, h, addr)
+		server.Line(peer.Of(rude) + `paused`)
+		peer.Reset(t, rude)
+		peer.Until(t, "the server's kernel has no connection", func() bool {
+			return len(peer.TCPSockets(t, h)) == 1 // which listens
+		})
+		server.Line(peer.Of(peer.DialTCP(t, h, addr)) + `paused`)
+		server.Complaint(complaint)
+		server.Signal(syscall.SIGTERM)
+		server.Line("closed")
+		server.ExitSaying(0, complaint)
+	}
+	harness.Compare(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		meanwhile(t, h, start, "")
+	}, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		meanwhile(t, h, start, "pause_resume: read ECONNRESET\n")
+	})
 }
 
 // While the reader pauses its window closes, the sender probes it, and goes on

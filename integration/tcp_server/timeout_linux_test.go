@@ -17,47 +17,153 @@ import (
 	"example.com/sockets/integration/wire"
 )
 
-func TestTimeoutDescriptors(t *testing.T) {
-	t.Parallel()
-	peer.TimeoutServer.Exhausted(t)
-}
-
-// A write has all of the time, too, however long the read before it has waited.
-// With room for next to nothing on the way, the echo takes until the client reads.
-func TestTimeoutSlowReader(t *testing.T) {
-	t.Parallel()
-	const timeout = 3 * time.Second // 1.2 of which the machine may be busy elsewhere
-	h := lab.NewHost(t, "h")
-	server := harness.Start(t, h, "tcp_server/timeout", "-addr", "127.0.0.1:0", "-timeout", timeout.String())
-	addr := server.Ready()
-	narrow := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) { // before it announces a window
+// narrow is a client whose kernel has room for next to nothing unread, and to
+// which the server's can send that many bytes ahead.
+func narrow(t *testing.T, h *lab.Host, server *harness.Program, addr string, ahead int) *net.TCPConn {
+	t.Helper()
+	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) { // before it announces a window
 		raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 4096) })
 		return err
 	}}
 	var conn net.Conn
 	var err error
-	h.Do(func() { conn, err = narrow.Dial("tcp", addr) })
+	h.Do(func() { conn, err = dialer.Dial("tcp", addr) })
 	assert.NilError(t, err)
 	client := peer.Ours(t, conn.(*net.TCPConn))
-	peer.Write(t, client, "hello")
-	_, err = io.ReadFull(client, make([]byte, 5))
-	assert.NilError(t, err) // accepted
+	peer.Echoes(t, client, "hello") // accepted
 	for _, fd := range peer.SocketsOf(t, server) {
-		assert.NilError(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 4096))
+		// Node has others, of which the kernel knows no such size.
+		if _, err := unix.Getpeername(fd); err == nil {
+			assert.NilError(t, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, ahead))
+		}
+		peer.LetGo(t, fd)
 	}
-	stay(t, client, timeout*6/10)
-	data := peer.Noise(60000)
-	_, err = client.Write(data)
-	assert.NilError(t, err)
-	// Nothing is read for a while. This socket hears of nothing else.
-	other := peer.DialTCP(t, h, addr)
-	stay(t, other, timeout*6/10)
-	got := make([]byte, len(data))
-	_, err = io.ReadFull(client, got)
-	assert.NilError(t, err)
-	assert.Assert(t, bytes.Equal(got, data))
-	server.Line(peer.Of(other) + `timed out after 3s`)
-	server.Line(peer.Of(client) + `timed out after 3s`)
+	return client
+}
+
+// pace is what a slow reader reads, ten times a second.
+const pace = 1000
+
+// A slow reader stays, though the whole takes several times the timeout: what it
+// makes room for is activity. A write has all of the time, too, however long the
+// read before it has waited.
+func TestTimeoutSlowReader(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		const timeout = 2 * time.Second
+		server := start("tcp_server/timeout", "--addr", "127.0.0.1:0", "--timeout", timeout.String())
+		client := narrow(t, h, server, server.Ready(), 4096)
+		stay(t, client, timeout*6/10)
+		data := peer.Noise(60 * pace)
+		peer.Write(t, client, data)
+		got := make([]byte, 0, len(data))
+		wait := timeout * 6 / 10
+		for begin := time.Now(); len(got) < len(data); wait = time.Second / 10 {
+			<-time.After(wait)
+			n, err := client.Read(got[len(got):min(len(got)+pace, len(data))])
+			assert.NilError(t, err, "after %v and %d bytes", time.Since(begin), len(got))
+			got = got[:len(got)+n]
+		}
+		assert.Assert(t, bytes.Equal(got, data))
+		server.Line(peer.Of(client) + `timed out after 2s`)
+		server.Stop()
+	})
+}
+
+// slowly has the server fill all that there is between it and the client, and
+// then reads at that pace until the connection ends, or for that long.
+func slowly(t *testing.T, client *net.TCPConn, piece int, long time.Duration) (read int, err error) {
+	t.Helper()
+	go client.Write(make([]byte, 64<<20))
+	buf := make([]byte, piece)
+	for begin := time.Now(); err == nil && time.Since(begin) < long; read++ {
+		<-time.After(time.Second / 10)
+		_, err = io.ReadFull(client, buf)
+	}
+	return read, err
+}
+
+// Who reads a byte now and then looks idle: its kernel does not announce so
+// little room.
+func TestTimeoutDrops(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		server := start("tcp_server/timeout", "--addr", "127.0.0.1:0", "--timeout", "1s")
+		client := narrow(t, h, server, server.Ready(), 4096)
+		read := make(chan int)
+		go func() {
+			n, _ := slowly(t, client, 1, harness.Patience())
+			read <- n
+		}()
+		server.Line(peer.Of(client) + `timed out after 1s`)
+		server.Stop()
+		client.Close()
+		assert.Assert(t, <-read > 5)
+	})
+}
+
+// With much sent ahead Go keeps a slow reader, and Node does not: each Write of Go's
+// looks for itself whether there is room by now. Node waits to be told that it can
+// write again, for which a third of the send buffer has to be free.
+func TestTimeoutNodeWaitsForRoom(t *testing.T) {
+	const ahead = 200 << 10 // the least that net.core.wmem_max is by default, about
+	harness.Compare(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		server := start("tcp_server/timeout", "--addr", "127.0.0.1:0", "--timeout", "2s")
+		client := narrow(t, h, server, server.Ready(), ahead)
+		_, err := slowly(t, client, pace, 7*time.Second)
+		assert.NilError(t, err)
+		peer.Reset(t, client)
+		const want = "timeout: .*connection reset by peer\n"
+		server.Complaint(want)
+		server.Signal(syscall.SIGTERM)
+		server.Line("closed")
+		server.ExitSaying(0, want)
+	}, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		server := start("tcp_server/timeout", "--addr", "127.0.0.1:0", "--timeout", "2s")
+		client := narrow(t, h, server, server.Ready(), ahead)
+		go slowly(t, client, pace, harness.Patience())
+		server.Line(peer.Of(client) + `timed out after 2s`)
+		server.Stop()
+	})
+}
+
+// A server that was stopped past its deadlines looks once more before it judges.
+func TestTimeoutStopped(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		const timeout = time.Second
+		server := start("tcp_server/timeout", "--addr", "127.0.0.1:0", "--timeout", timeout.String())
+		addr := server.Ready()
+		var clients []*net.TCPConn
+		for range 20 { // the system may wake some for their data and some for their deadline
+			clients = append(clients, peer.DialTCP(t, h, addr))
+			peer.Echoes(t, clients[len(clients)-1], "hello") // accepted
+		}
+		peer.Freeze(t, server)
+		for _, client := range clients {
+			peer.Write(t, client, "in time")
+		}
+		stay(t, clients[0], timeout*3/2)
+		server.Signal(syscall.SIGCONT)
+		for _, client := range clients {
+			got := make([]byte, len("in time"))
+			_, err := io.ReadFull(client, got)
+			assert.NilError(t, err)
+		}
+		for range clients {
+			server.Await(`\S+ timed out after 1s`)
+		}
+		server.Stop()
+	})
+}
+
+// Keep-alive probes are no activity.
+func TestTimeoutKeepAlive(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated()) // the kernel counts a host's probes together
+	h := lab.NewHost(t, "h")
+	server := harness.Start(t, h, "tcp_server/timeout", "-addr", "127.0.0.1:0", "-timeout", "3500ms")
+	client := peer.DialTCP(t, h, server.Ready())
+	assert.NilError(t, client.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second}))
+	server.Line(peer.Of(client) + `timed out after 3\.5s`)
+	assert.Assert(t, peer.Counter(t, h, "TcpExt", "TCPKeepAlive") > 1)
 	server.Stop()
 }
 

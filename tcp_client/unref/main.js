@@ -12,7 +12,7 @@ const { addr, ref } = parseArgs({ options: {
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
-//weave:socket
+//weave:connect
 const socket = net.connect(port, host, () => {
   console.log('connected to', at(socket.remoteAddress, socket.remotePort),
     'from', at(socket.localAddress, socket.localPort))
