@@ -50,6 +50,8 @@ func main() {
 	}
 }
 
+// echo gives each Read and each Write the whole time. A client that reads slowly is
+// not idle; one that sends and does not read is closed like a silent one.
 func echo(conn net.Conn, timeout time.Duration) {
 	defer conn.Close()
 	var err error
