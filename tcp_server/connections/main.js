@@ -12,7 +12,7 @@ const { addr, max } = parseArgs({ options: {
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
-//weave:server
+//weave:counting
 // Node counts for you. It asks a cluster's workers too, hence the callback.
 const server = net.createServer((socket) => {
   const peer = at(socket.remoteAddress, socket.remotePort)
