@@ -70,8 +70,7 @@ func TestCloseServesTheRest(t *testing.T) {
 	})
 }
 
-// Who has left before the signal is not counted: in Go the count goes down before
-// the client can see that it has left.
+// Who has left before the signal is not counted.
 func TestCloseCount(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")

@@ -60,6 +60,7 @@ func TestConnectionsCounts(t *testing.T) {
 			conn := peer.DialTCP(t, h, addr)
 			open = append(open, conn)
 			server.Line(peer.Of(conn) + fmt.Sprintf("connected, %d open", len(open)))
+			peer.Write(t, conn, "hello")
 			if i%3 == 2 {
 				leave()
 			}
@@ -96,6 +97,23 @@ func TestConnectionsCountsAtOnce(t *testing.T) {
 		assert.Equal(t, m[1], fmt.Sprint(open))
 	}
 	assert.Equal(t, open, 0)
+	server.Stop()
+}
+
+// Who sees that a client has gone finds its place free, at once.
+func TestConnectionsFreedPlace(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "connections", "-max", "1")
+	conns := make([]*net.TCPConn, 300)
+	for i := range conns {
+		conns[i] = peer.DialTCP(t, h, addr)
+		assert.Equal(t, len(peer.Finish(t, conns[i])), 0)
+	}
+	for _, conn := range conns {
+		server.Line(peer.Of(conn) + "connected, 1 open")
+		server.Line(peer.Of(conn) + "closed, 0 open")
+	}
 	server.Stop()
 }
 

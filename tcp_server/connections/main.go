@@ -81,9 +81,9 @@ func serve(conn net.Conn) {
 	if _, err := io.Copy(io.Discard, conn); err != nil {
 		log.Print(err)
 	}
-	conn.Close()
 	mu.Lock()
 	defer mu.Unlock()
+	conn.Close() // locked, so that whoever sees this FIN and comes finds the place free
 	open--
 	fmt.Printf("%v closed, %d open\n", conn.RemoteAddr(), open)
 }

@@ -17,7 +17,7 @@ const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 const server = net.createServer((socket) => {
   const peer = at(socket.remoteAddress, socket.remotePort)
   server.getConnections((_, open) => console.log(`${peer} connected, ${open} open`))
-  socket.resume() // unread, a socket does not tell of the client's FIN
+  socket.resume() // data that nobody reads would hold up 'end', and with it 'close'
   socket.on('close', () => server.getConnections((_, open) => console.log(`${peer} closed, ${open} open`)))
   socket.on('error', (err) => console.error(`connections: ${err.message}`)) // unheard, it would end the process
 })
