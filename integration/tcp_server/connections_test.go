@@ -52,6 +52,7 @@ func TestConnectionsCounts(t *testing.T) {
 				peer.Reset(t, conn)
 				resets++
 			} else {
+				peer.Write(t, conn, "hello") // what comes is read, or FIN would not be seen
 				assert.Equal(t, len(peer.Finish(t, conn)), 0)
 			}
 			server.Line(peer.Of(conn) + fmt.Sprintf("closed, %d open", len(open)))
@@ -60,7 +61,6 @@ func TestConnectionsCounts(t *testing.T) {
 			conn := peer.DialTCP(t, h, addr)
 			open = append(open, conn)
 			server.Line(peer.Of(conn) + fmt.Sprintf("connected, %d open", len(open)))
-			peer.Write(t, conn, "hello")
 			if i%3 == 2 {
 				leave()
 			}

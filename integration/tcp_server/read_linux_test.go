@@ -61,6 +61,36 @@ func TestReadJoined(t *testing.T) {
 	})
 }
 
+// Data and a reset that wait together: Go reads the data, then the error; Node 20
+// the data, and then 'end', as if there had been a FIN.
+func TestReadResetUnread(t *testing.T) {
+	resets := func(t *testing.T, h *lab.Host, start harness.Starter) (*harness.Program, string) {
+		server := start("tcp_server/read", "--addr", "127.0.0.1:0")
+		client := peer.DialTCP(t, h, server.Ready())
+		peer.Write(t, client, "a")
+		server.Line(peer.Of(client) + `read 1 bytes: "a"`)
+		peer.Freeze(t, server)
+		arrive(t, h, client, "bc")
+		peer.Reset(t, client)
+		peer.Until(t, "the reset has come", func() bool { return unreadOf(t, h, client.LocalAddr().String()) == 0 })
+		server.Signal(syscall.SIGCONT)
+		server.Line(peer.Of(client) + `read 2 bytes: "bc"`)
+		return server, peer.Of(client)
+	}
+	harness.Compare(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		server, _ := resets(t, h, start)
+		const want = `read: .*connection reset by peer\n`
+		server.Complaint(want)
+		server.Signal(syscall.SIGTERM)
+		server.Line("closed")
+		server.ExitSaying(0, want)
+	}, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		server, client := resets(t, h, start)
+		server.Line(client + "ended after 3 bytes")
+		server.Stop()
+	})
+}
+
 // Left alone, Node reads up to 64 KiB at a time, where Go's program reads what its
 // buffer takes.
 func TestReadNodeChunks(t *testing.T) {

@@ -37,7 +37,8 @@ function read (socket) {
       for (let data; (data = socket.read(Math.min(buffer, socket.readableLength))) !== null;) show(data)
     })
   }
-  socket.on('end', () => console.log(`${peer} ended after ${socket.bytesRead} bytes`)) // the client's FIN
+  // The client's FIN, or, in Node 20, a reset that came right after data.
+  socket.on('end', () => console.log(`${peer} ended after ${socket.bytesRead} bytes`))
   socket.on('error', (err) => console.error(`read: ${err.message}`)) // unheard, it would end the process
 }
 
