@@ -4,11 +4,34 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"syscall"
 	"testing"
 
+	"gotest.tools/v3/assert"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
 	"example.com/sockets/integration/peer"
 	"example.com/sockets/integration/wire"
 )
+
+// A dropped client whose data has come by then gets RST: nobody has read it.
+func TestConnectionsDropUnread(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		server := start("tcp_server/connections", "--addr", "127.0.0.1:0", "--max", "1")
+		addr := server.Ready()
+		first := peer.DialTCP(t, h, addr)
+		server.Line(peer.Of(first) + "connected, 1 open")
+		peer.Freeze(t, server)
+		second := peer.DialTCP(t, h, addr)
+		arrive(t, h, second, "hello")
+		server.Signal(syscall.SIGCONT)
+		server.Line(peer.Of(second) + "dropped, 1 open")
+		_, err := second.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, syscall.ECONNRESET)
+		server.Stop()
+	})
+}
 
 func endOf(conn net.Conn) netip.AddrPort { return netip.MustParseAddrPort(conn.LocalAddr().String()) }
 

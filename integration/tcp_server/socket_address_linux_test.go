@@ -1,13 +1,15 @@
 package tcp_server
 
 import (
-	"os"
+	"regexp"
+	"strings"
 	"testing"
 
 	"gotest.tools/v3/assert"
 
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
+	"example.com/sockets/integration/peer"
 )
 
 // The transcript of this section shows a port without a colon before it, so
@@ -16,9 +18,7 @@ func TestSocketAddressTranscript(t *testing.T) {
 	t.Parallel()
 	lab.Require(t, "namespaces", lab.Isolated())
 	h := lab.NewHost(t, "h")
-	var err error
-	h.Do(func() { err = os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte("50001 50001"), 0) })
-	assert.NilError(t, err)
+	peer.SetSysctl(t, h, "net/ipv4/ip_local_port_range", "50001 50001")
 	server := harness.Start(t, h, "tcp_server/socket_address")
 	server.Ready()
 	client := harness.Start(t, h, "tcp_client/client")
@@ -29,4 +29,20 @@ func TestSocketAddressTranscript(t *testing.T) {
 	server.Line(`local .*`)
 	server.Stop()
 	harness.Transcript(t, "socket_address.txt", server, client)
+}
+
+// A link-local address is shown with its zone, at both ends.
+func TestSocketAddressZone(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		other := lab.NewHost(t, "other")
+		lab.Link(t, h, "fe80::1/64", other, "fe80::2/64")
+		server := start("tcp_server/socket_address", "--addr", "[fe80::1%eth0]:8080")
+		server.Line(regexp.QuoteMeta("listening on [fe80::1%eth0]:8080"))
+		conn := peer.DialTCP(t, other, "[fe80::1%eth0]:8080")
+		line := ends(conn, "", "IPv6")
+		assert.Equal(t, strings.Count(line, "%eth0 "), 2, line)
+		server.Line(line)
+		peer.Finish(t, conn)
+		server.Stop()
+	})
 }

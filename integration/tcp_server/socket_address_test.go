@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -15,58 +14,92 @@ import (
 	"example.com/sockets/integration/peer"
 )
 
-// The server's view of both ends is the client's, the other way round. An IPv4
-// client of a server that listens everywhere is an IPv4 client.
+// ends is the line of a server that sees a client's two ends, as they are or as
+// they are written in an IPv6 address.
+func ends(conn *net.TCPConn, mapped, family string) string {
+	local, remote := conn.RemoteAddr().(*net.TCPAddr).AddrPort(), conn.LocalAddr().(*net.TCPAddr).AddrPort()
+	return fmt.Sprintf("local %s%s port %d family %s, remote %[1]s%[5]s port %[6]d family %[4]s",
+		mapped, local.Addr(), local.Port(), family, remote.Addr(), remote.Port())
+}
+
+// meet starts a server that listens on one address, and connects to another.
+func meet(t *testing.T, h *lab.Host, start harness.Starter, listen, ip string, line func(*net.TCPConn) string) {
+	t.Helper()
+	server := start("tcp_server/socket_address", "--addr", listen)
+	port := netip.MustParseAddrPort(server.Ready()).Port()
+	for range 2 { // a client has a port of its own each time
+		conn := peer.DialTCP(t, h, net.JoinHostPort(ip, fmt.Sprint(port)))
+		server.Line(line(conn))
+		assert.Equal(t, len(peer.Finish(t, conn)), 0)
+	}
+	server.Stop()
+}
+
+// Both ends are what the client has, the other way round. The local port is the
+// server's, whatever address the client connected to.
 func TestSocketAddress(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		for _, c := range []struct{ listen, dial, family string }{
+			{"127.0.0.1:0", "127.0.0.1", "IPv4"},
+			{"0.0.0.0:0", "127.0.0.1", "IPv4"},
+			{"[::]:0", "::1", "IPv6"},
+		} {
+			meet(t, h, start, c.listen, c.dial, func(conn *net.TCPConn) string { return ends(conn, "", c.family) })
+		}
+	})
+}
+
+// An IPv4 client of a server that listens everywhere comes to an IPv6 socket: Go's
+// program says IPv4, Node's what the kernel says.
+func TestSocketAddressMapped(t *testing.T) {
+	harness.Compare(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		meet(t, h, start, ":0", "127.0.0.1", func(conn *net.TCPConn) string { return ends(conn, "", "IPv4") })
+	}, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		meet(t, h, start, ":0", "127.0.0.1", func(conn *net.TCPConn) string { return ends(conn, "::ffff:", "IPv6") })
+	})
+}
+
+// A destroyed socket of Node still knows the remote end if it was asked for before,
+// and of the local one nothing.
+func TestSocketAddressNodeDestroyed(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
-	for _, c := range []struct{ listen, dial, family string }{
-		{"127.0.0.1:0", "127.0.0.1", "IPv4"},
-		{"[::1]:0", "::1", "IPv6"},
-		{":0", "127.0.0.1", "IPv4"},
-		{":0", "::1", "IPv6"},
-		{"0.0.0.0:0", "127.0.0.1", "IPv4"},
-	} {
-		server := harness.Start(t, h, "tcp_server/socket_address", "-addr", c.listen)
-		port := netip.MustParseAddrPort(server.Ready()).Port()
-		for range 2 { // a client has a port of its own each time
-			conn := peer.DialTCP(t, h, net.JoinHostPort(c.dial, fmt.Sprint(port)))
-			ours, theirs := conn.LocalAddr().(*net.TCPAddr), conn.RemoteAddr().(*net.TCPAddr)
-			server.Line(fmt.Sprintf("local %s port %d family %s, remote %s port %d family %s",
-				theirs.IP, theirs.Port, c.family, ours.IP, ours.Port, c.family))
-			assert.Equal(t, len(peer.Finish(t, conn)), 0)
-		}
-		server.Stop()
-	}
+	p := harness.NodeScript(t, h, `
+		const net = require('node:net')
+		let asked = false
+		const server = net.createServer((socket) => {
+			if (asked) socket.remoteAddress
+			socket.localAddress
+			socket.destroy()
+			console.log(socket.remoteAddress, socket.remotePort > 0, socket.localAddress, socket.address())
+			if (asked) server.close()
+			asked = true
+		})
+		server.listen(0, '127.0.0.1', () => console.log('listening on 127.0.0.1:' + server.address().port))`)
+	addr := p.Ready()
+	peer.DialTCP(t, h, addr)
+	p.Line(`undefined false undefined \{\}`)
+	peer.DialTCP(t, h, addr)
+	p.Line(`127\.0\.0\.1 true undefined \{\}`)
+	p.Exit(0)
 }
 
 // A client that resets its connection costs that connection only.
 func TestSocketAddressReset(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	server, addr := tcpServer(t, h, "socket_address")
-	good, bad := peer.DialTCP(t, h, addr), peer.DialTCP(t, h, addr)
-	server.Line(`local .*`)
-	server.Line(`local .*`)
-	peer.Reset(t, bad)
-	peer.Finish(t, peer.DialTCP(t, h, addr))
-	server.Line(`local .*`)
-	assert.Equal(t, len(peer.Finish(t, good)), 0)
-	const want = `socket_address: .*connection reset by peer\n`
-	server.Complaint(want)
-	server.Signal(syscall.SIGTERM)
-	server.Line("closed")
-	server.ExitSaying(0, want)
-}
-
-func TestSocketAddressNode(t *testing.T) {
-	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
-		s := server("tcp_server/socket_address")
-		s.Ready()
-		c, addr := peer.Waiting(client)
-		port, _ := strings.CutPrefix(addr, "127.0.0.1:")
-		s.Line(`local 127\.0\.0\.1 port 8080 family IPv4, remote 127\.0\.0\.1 port ` + port + ` family IPv4`)
-		c.Stop()
-		s.Stop()
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		server := start("tcp_server/socket_address", "--addr", "127.0.0.1:0")
+		addr := server.Ready()
+		good, bad := peer.DialTCP(t, h, addr), peer.DialTCP(t, h, addr)
+		server.Line(`local .*`)
+		server.Line(`local .*`)
+		peer.Reset(t, bad)
+		const want = `socket_address: .*(connection reset by peer|ECONNRESET)\n`
+		server.Complaint(want)
+		peer.Finish(t, peer.DialTCP(t, h, addr))
+		server.Line(`local .*`)
+		assert.Equal(t, len(peer.Finish(t, good)), 0)
+		server.Signal(syscall.SIGTERM)
+		server.Line("closed")
+		server.ExitSaying(0, want)
 	})
 }

@@ -1,5 +1,5 @@
-// Close shows how a server closes: no new connections, and the end after the
-// last has left.
+// Close echoes. Told to stop, it takes no new connection, goes on serving those
+// it has, and ends when the last of them has gone.
 //
 //	node tcp_server/close/main.js
 'use strict'
@@ -12,24 +12,29 @@ const { addr } = parseArgs({ options: {
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
 const server = net.createServer((socket) => {
-  socket.pipe(socket)
+  socket.pipe(socket) // and ends it at the client's FIN
   socket.on('error', (err) => console.error(`close: ${err.message}`)) // unheard, it would end the process
 })
 server.on('error', (err) => {
   console.error(`close: ${err.message}`)
   process.exitCode = 1
 })
-server.listen(port, host, () => {
-  console.log('listening on', at(server.address().address, server.address().port))
-})
+server.listen(port, host, () => console.log('listening on', at(server.address())))
 
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, () => {
-    server.close(() => console.log('closed')) // called once the last connection has gone
-    server.getConnections((_, open) => console.log(`no longer listening, ${open} open`))
+const signals = ['SIGINT', 'SIGTERM']
+for (const signal of signals) process.on(signal, close)
+
+function close () {
+  for (const signal of signals) process.off(signal, close) // a second one kills
+  // Asked first: close calls back at once if nobody is connected.
+  server.getConnections((_, open) => {
+    // The port is free when close returns. The callback comes when the last
+    // connection has ended, and the process has nothing left to do then.
+    server.close(() => console.log('closed'))
+    console.log(`no longer listening, ${open} open`)
   })
 }
 
-function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+function at ({ address, port }) {
+  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

@@ -1,12 +1,12 @@
-// Connections counts its connections, and drops those over a limit.
+// Connections counts the clients that are connected. Over -max of them, it
+// drops whoever comes.
 //
-//	bazel run //tcp_server:connections      in one terminal
-//	bazel run //tcp_client:client      in another
+//	go run ./tcp_server/connections -max 1     or ./bazelw run //tcp_server:connections -- -max 1
+//	go run ./tcp_client/unref                  in a second terminal, then in a third
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -14,7 +14,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -23,79 +22,68 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("connections: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "connections shows how to count connections, and to limit them.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
-	most := flag.Int("max", 0, "connections at a time, 0 for no limit")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
-	case *most < 0:
-		misuse("-max %d is negative", *most)
+	most := flag.Uint("max", 0, "connections at a time, 0 for no limit")
+	if flag.Parse(); flag.NArg() > 0 || *addr == "" {
+		log.Fatalf("want -addr host:port and no argument after the flags, not %q %q", *addr, flag.Args())
 	}
 
-	ln, err := net.Listen("tcp", *addr)
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
+	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		ln.Close()
-	})
+	context.AfterFunc(ctx, func() { stop(); ln.Close() }) // Accept returns; a second signal kills
 	fmt.Println("listening on", ln.Addr())
 
-	var mu sync.Mutex // also for printing: lines come in the order of their counts
-	open := 0
-	for {
-		conn, err := ln.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			fmt.Println("closed") // connections still open end with the process
-			return
-		} else if err != nil { // most likely no descriptor is free: let some close
+	for ctx.Err() == nil {
+		if conn, err := ln.Accept(); err == nil {
+			admit(conn, *most)
+		} else if ctx.Err() == nil { // most likely no descriptor is free: let some close
 			log.Print(err)
-			time.Sleep(500 * time.Millisecond)
-			continue
+			time.Sleep(time.Second / 2)
 		}
-		mu.Lock()
-		if *most > 0 && open == *most {
-			conn.Close() // the kernel had connected it: it cannot be refused any more
-			fmt.Printf("%v dropped, %d open\n", conn.RemoteAddr(), open)
-			mu.Unlock()
-			continue
-		}
-		open++
-		fmt.Printf("%v connected, %d open\n", conn.RemoteAddr(), open)
-		mu.Unlock()
-		go func() {
-			if _, err := io.Copy(io.Discard, conn); err != nil {
-				log.Print(err)
-			}
-			conn.Close()
-			mu.Lock()
-			defer mu.Unlock()
-			open--
-			fmt.Printf("%v closed, %d open\n", conn.RemoteAddr(), open)
-		}()
+	}
+	if _, err := fmt.Println("closed"); err != nil { // connections still open end with the process
+		log.Fatal(err)
 	}
 }
 
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
+// One number for the goroutines of all clients, so it needs a lock. That is held
+// while printing too: the lines come in the order of their counts.
+var (
+	mu   sync.Mutex
+	open uint
+)
+
+// admit counts a newcomer, or drops one who is over the limit.
+func admit(conn net.Conn, most uint) {
+	mu.Lock()
+	defer mu.Unlock()
+	if most > 0 && open == most {
+		// Too late to refuse: the kernel had connected the client before Accept
+		// returned. It gets our FIN, or RST if it has sent what nobody will read.
+		conn.Close()
+		fmt.Printf("%v dropped, %d open\n", conn.RemoteAddr(), open)
+		return
 	}
-	return err == nil
+	open++
+	fmt.Printf("%v connected, %d open\n", conn.RemoteAddr(), open)
+	go serve(conn)
 }
 
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "connections: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+// serve waits until a client has gone, and frees its place.
+func serve(conn net.Conn) {
+	// Only who reads learns of it: FIN ends Copy, RST is its error. A client that
+	// vanishes without either keeps its place until keep-alive finds it gone.
+	if _, err := io.Copy(io.Discard, conn); err != nil {
+		log.Print(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	conn.Close() // locked, so that whoever sees this FIN and comes finds the place free
+	open--
+	fmt.Printf("%v closed, %d open\n", conn.RemoteAddr(), open)
 }

@@ -1,6 +1,7 @@
-// Connections shows how to count connections, and to limit them.
+// Connections counts the clients that are connected. Over --max of them, it
+// drops whoever comes.
 //
-//	node tcp_server/connections/main.js
+//	node tcp_server/connections/main.js --max 1
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')
@@ -11,25 +12,26 @@ const { addr, max } = parseArgs({ options: {
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
+//weave:counting
+// Node counts for you. It asks a cluster's workers too, hence the callback.
 const server = net.createServer((socket) => {
   const peer = at(socket.remoteAddress, socket.remotePort)
   server.getConnections((_, open) => console.log(`${peer} connected, ${open} open`))
-  socket.resume()
+  socket.resume() // data that nobody reads would hold up 'end', and with it 'close'
   socket.on('close', () => server.getConnections((_, open) => console.log(`${peer} closed, ${open} open`)))
   socket.on('error', (err) => console.error(`connections: ${err.message}`)) // unheard, it would end the process
 })
-if (+max > 0) server.maxConnections = +max
-server.on('drop', (dropped) => { // Node 18.6; before it they vanished without a word
-  const peer = at(dropped.remoteAddress, dropped.remotePort)
+if (Number(max) > 0) server.maxConnections = Number(max) // 0: no limit in Node 20, nobody since Node 21
+server.on('drop', ({ remoteAddress, remotePort }) => { // not a socket: that is closed already
+  const peer = at(remoteAddress, remotePort)
   server.getConnections((_, open) => console.log(`${peer} dropped, ${open} open`))
 })
+//weave:end
 server.on('error', (err) => {
   console.error(`connections: ${err.message}`)
   process.exitCode = 1
 })
-server.listen(port, host, () => {
-  console.log('listening on', at(server.address().address, server.address().port))
-})
+server.listen(port, host, () => console.log('listening on', at(server.address().address, server.address().port)))
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
@@ -39,6 +41,6 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   })
 }
 
-function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+function at (address, port) {
+  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

@@ -1,8 +1,8 @@
 // Read prints each piece that it reads of a connection. The pieces are not the
 // client's writes: TCP carries a stream of bytes, and a read returns what is there.
 //
-//	bazel run //tcp_server:read -- -buffer 8                     in one terminal
-//	bazel run //tcp_client:client -- -message read-me-twice      in another
+//	go run ./tcp_server/read -buffer 8                     or ./bazelw run //tcp_server:read -- -buffer 8
+//	go run ./tcp_client/client -message read-me-twice      in a second terminal
 package main
 
 import (
@@ -15,7 +15,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -23,88 +22,53 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("read: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "read shows that TCP is a stream: it prints each piece that it reads, and their sum.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
-	buffer := flag.Int("buffer", 1024, "`bytes` that one read takes at most, 1 to 16777216")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
-	case *buffer < 1 || *buffer > 1<<24:
-		misuse("-buffer %d is not from 1 to %d", *buffer, 1<<24)
+	size := flag.Uint("buffer", 1024, "`bytes` that one read takes at most, 1 to 16777216")
+	// With no room to read into, Read would return 0 bytes at once, and for ever.
+	if flag.Parse(); flag.NArg() > 0 || *addr == "" || *size < 1 || *size > 1<<24 {
+		log.Fatalf("want -addr host:port, -buffer 1 to 16777216 and no argument after the flags, not %q %d %q", *addr, *size, flag.Args())
 	}
 
-	ln, err := net.Listen("tcp", *addr)
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
+	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		ln.Close()
-	})
+	context.AfterFunc(ctx, func() { stop(); ln.Close() }) // Accept returns; a second signal kills
 	fmt.Println("listening on", ln.Addr())
 
-	for {
-		conn, err := ln.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			fmt.Println("closed") // connections still open end with the process
-			return
-		} else if err != nil { // most likely no descriptor is free: let some close
+	for ctx.Err() == nil {
+		if conn, err := ln.Accept(); err == nil {
+			go read(conn, make([]byte, *size))
+		} else if ctx.Err() == nil { // most likely no descriptor is free: let some close
 			log.Print(err)
-			time.Sleep(500 * time.Millisecond)
-			continue
+			time.Sleep(time.Second / 2)
 		}
-		go read(conn, *buffer)
+	}
+	if _, err := fmt.Println("closed"); err != nil { // connections still open end with the process
+		log.Fatal(err)
 	}
 }
 
-// read returns at the client's FIN, which Read reports as io.EOF.
-func read(conn net.Conn, size int) {
+// read prints what each Read brings, until the client's FIN.
+func read(conn net.Conn, buf []byte) {
 	defer conn.Close()
-	peer := conn.RemoteAddr()
-	bytesRead := 0
-	for buf := make([]byte, size); ; {
-		// Read waits only while there is nothing: it does not fill buf.
+	for bytesRead := 0; ; {
+		// Read waits only while there is nothing. It does not fill buf, and it knows
+		// nothing of the client's writes: where a message ends is for us to find.
 		n, err := conn.Read(buf)
-		if n > 0 { // data first: it is good even if an error came with it
+		if n > 0 { // data first: it counts even if an error came with it
 			bytesRead += n
-			fmt.Printf("%v read %d bytes: %s\n", peer, n, quote(buf[:n]))
+			fmt.Printf("%v read %d bytes: %.64q\n", conn.RemoteAddr(), n, buf[:n])
 		}
-		if errors.Is(err, io.EOF) {
-			fmt.Printf("%v ended after %d bytes\n", peer, bytesRead)
+		if errors.Is(err, io.EOF) { // the client's FIN: no more will come
+			fmt.Println(conn.RemoteAddr(), "ended after", bytesRead, "bytes")
 			return
-		} else if err != nil {
+		} else if err != nil { // a reset is no end: there may have been more
 			log.Print(err)
 			return
 		}
 	}
-}
-
-// quote shows the first 64 bytes of data.
-func quote(data []byte) string {
-	if len(data) > 64 {
-		return fmt.Sprintf("%q…", data[:64])
-	}
-	return fmt.Sprintf("%q", data)
-}
-
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	return err == nil
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "read: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
 }

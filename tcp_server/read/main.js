@@ -1,30 +1,23 @@
-// Read shows that TCP is a stream: a line for each piece of it that arrives.
+// Read prints each piece that it reads of a connection. The pieces are not the
+// client's writes: TCP carries a stream of bytes, and a read returns what is there.
 //
 //	node tcp_server/read/main.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')
 
-const { addr } = parseArgs({ options: {
-  addr: { type: 'string', default: '127.0.0.1:8080' }
+const { addr, buffer } = parseArgs({ options: {
+  addr: { type: 'string', default: '127.0.0.1:8080' },
+  buffer: { type: 'string' } // none: as much as Node likes
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
-// There is no -buffer here: Node reads up to 64 KiB at a time into buffers of its
-// own, and hands them over.
-const server = net.createServer((socket) => {
-  const peer = at(socket.remoteAddress, socket.remotePort)
-  socket.on('data', (data) => console.log(`${peer} read ${data.length} bytes: ${quote(data)}`))
-  socket.on('end', () => console.log(`${peer} ended after ${socket.bytesRead} bytes`))
-  socket.on('error', (err) => console.error(`read: ${err.message}`)) // unheard, it would end the process
-})
+const server = net.createServer(read)
 server.on('error', (err) => {
   console.error(`read: ${err.message}`)
   process.exitCode = 1
 })
-server.listen(port, host, () => {
-  console.log('listening on', at(server.address().address, server.address().port))
-})
+server.listen(port, host, () => console.log('listening on', at(server.address().address, server.address().port)))
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
@@ -34,11 +27,21 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   })
 }
 
-function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+function read (socket) {
+  const peer = at(socket.remoteAddress, socket.remotePort)
+  const show = (data) => console.log(`${peer} read ${data.length} bytes: ${JSON.stringify(data.subarray(0, 64).toString())}`)
+  if (buffer === undefined) {
+    socket.on('data', show) // Node reads without being asked, up to 64 KiB at a time
+  } else {
+    socket.on('readable', () => { // Node has read already; read(n) takes n bytes of that, or null
+      for (let data; (data = socket.read(Math.min(buffer, socket.readableLength))) !== null;) show(data)
+    })
+  }
+  // The client's FIN, or, in Node 20, a reset that came right after data.
+  socket.on('end', () => console.log(`${peer} ended after ${socket.bytesRead} bytes`))
+  socket.on('error', (err) => console.error(`read: ${err.message}`)) // unheard, it would end the process
 }
 
-// quote shows the first 64 bytes of data, much as Go's %q does.
-function quote (data) {
-  return JSON.stringify(data.subarray(0, 64).toString()) + (data.length > 64 ? '…' : '')
+function at (address, port) {
+  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

@@ -1,12 +1,11 @@
-// Socket_address tells both ends of each connection.
+// Socket_address prints both ends of each connection: address, port and family.
 //
-//	bazel run //tcp_server:socket_address      in one terminal
-//	bazel run //tcp_client:client      in another
+//	go run ./tcp_server/socket_address     or ./bazelw run //tcp_server:socket_address
+//	go run ./tcp_client/client             in a second terminal, more than once
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -22,71 +20,54 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("socket_address: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "socket_address shows both ends of each connection: address, port and family.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
+	if flag.Parse(); flag.NArg() > 0 || *addr == "" {
+		log.Fatalf("want -addr host:port and no argument after the flags, not %q %q", *addr, flag.Args())
 	}
 
-	ln, err := net.Listen("tcp", *addr)
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
+	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		ln.Close()
-	})
+	context.AfterFunc(ctx, func() { stop(); ln.Close() }) // Accept returns; a second signal kills
 	fmt.Println("listening on", ln.Addr())
 
-	for {
-		conn, err := ln.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			fmt.Println("closed") // connections still open end with the process
-			return
-		} else if err != nil { // most likely no descriptor is free: let some close
+	for ctx.Err() == nil {
+		if conn, err := ln.Accept(); err == nil {
+			go tell(conn)
+		} else if ctx.Err() == nil { // most likely no descriptor is free: let some close
 			log.Print(err)
-			time.Sleep(500 * time.Millisecond)
-			continue
+			time.Sleep(time.Second / 2)
 		}
-		go func() {
-			defer conn.Close()
-			fmt.Printf("local %s, remote %s\n", describe(conn.LocalAddr()), describe(conn.RemoteAddr()))
-			if _, err := io.Copy(io.Discard, conn); err != nil {
-				log.Print(err)
-			}
-		}()
+	}
+	if _, err := fmt.Println("closed"); err != nil { // connections still open end with the process
+		log.Fatal(err)
+	}
+}
+
+// tell prints the two ends, and keeps the connection until the client leaves.
+func tell(conn net.Conn) {
+	defer conn.Close()
+	// Two addresses and two ports: no other connection has the same four. The local
+	// port is the listener's; accepting makes a new socket, and no new port.
+	fmt.Printf("local %s, remote %s\n", describe(conn.LocalAddr()), describe(conn.RemoteAddr()))
+	if _, err := io.Copy(io.Discard, conn); err != nil {
+		log.Print(err)
 	}
 }
 
 func describe(addr net.Addr) string {
+	// A net.Addr is text. Its parts are those of the type behind it.
 	at := addr.(*net.TCPAddr).AddrPort()
-	ip := at.Addr().Unmap() // an IPv4 client of an IPv6 socket is ::ffff:127.0.0.1
+	// A socket for both families sees an IPv4 client as ::ffff:127.0.0.1, and so
+	// does Node. Unmap gives the address that the client has.
+	ip := at.Addr().Unmap()
 	family := "IPv6"
 	if ip.Is4() {
 		family = "IPv4"
 	}
 	return fmt.Sprintf("%v port %d family %s", ip, at.Port(), family)
-}
-
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	return err == nil
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "socket_address: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
 }

@@ -1,4 +1,4 @@
-// Socket_address shows both ends of each connection: address, port and family.
+// Socket_address prints both ends of each connection: address, port and family.
 //
 //	node tcp_server/socket_address/main.js
 'use strict'
@@ -10,19 +10,14 @@ const { addr } = parseArgs({ options: {
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
-const server = net.createServer((socket) => {
-  const local = socket.address() // for the remote end there are three properties
-  console.log(`local ${local.address} port ${local.port} family ${local.family}, ` +
-    `remote ${socket.remoteAddress} port ${socket.remotePort} family ${socket.remoteFamily}`)
-  socket.resume()
-  socket.on('error', (err) => console.error(`socket_address: ${err.message}`)) // unheard, it would end the process
-})
+const server = net.createServer(tell)
 server.on('error', (err) => {
   console.error(`socket_address: ${err.message}`)
   process.exitCode = 1
 })
 server.listen(port, host, () => {
-  console.log('listening on', at(server.address().address, server.address().port))
+  const { address, port } = server.address()
+  console.log('listening on', net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`)
 })
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
@@ -33,6 +28,14 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   })
 }
 
-function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+// The callback's socket is the new connection, not the one that listens.
+function tell (socket) {
+  const { address, port, family } = socket.address() // our end, as in localAddress, localPort, localFamily
+  // Read these while the socket is open: asked for the first time after it has been
+  // destroyed, they are undefined.
+  const { remoteAddress, remotePort, remoteFamily } = socket
+  console.log(`local ${address} port ${port} family ${family}, ` +
+    `remote ${remoteAddress} port ${remotePort} family ${remoteFamily}`)
+  socket.resume()
+  socket.on('error', (err) => console.error(`socket_address: ${err.message}`)) // unheard, it would end the process
 }
