@@ -1,4 +1,5 @@
-// Close_event shows how a connection ends: with a FIN, or with an error.
+// Close_event tells how each connection ended: with the client's FIN, or with an
+// error.
 //
 //	node tcp_server/close_event/main.js
 'use strict'
@@ -10,20 +11,12 @@ const { addr } = parseArgs({ options: {
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
-const server = net.createServer((socket) => {
-  const peer = at(socket.remoteAddress, socket.remotePort)
-  let cause
-  socket.on('error', (err) => { cause = err.message })
-  socket.on('close', (hadError) => console.log(hadError ? `${peer} closed with error: ${cause}` : `${peer} closed`))
-  socket.resume() // who does not read does not learn of the end
-})
+const server = net.createServer(watch)
 server.on('error', (err) => {
   console.error(`close_event: ${err.message}`)
   process.exitCode = 1
 })
-server.listen(port, host, () => {
-  console.log('listening on', at(server.address().address, server.address().port))
-})
+server.listen(port, host, () => console.log('listening on', at(server.address())))
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
@@ -33,6 +26,19 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   })
 }
 
-function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+function watch (socket) {
+  // Asked later, a socket that is gone has no address any more.
+  const peer = at({ address: socket.remoteAddress, port: socket.remotePort })
+  // hadError tells that there was an error, and not which. The event that tells
+  // comes first, and without a listener for it the process would end.
+  let cause
+  socket.on('error', (err) => { cause = err.message })
+  socket.on('close', (hadError) => {
+    console.log(hadError ? `${peer} closed with error: ${cause}` : `${peer} closed`)
+  })
+  socket.resume() // the end stands behind the data: read, and throw it away
+}
+
+function at ({ address, port }) {
+  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

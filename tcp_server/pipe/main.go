@@ -1,12 +1,13 @@
-// Pipe appends what each connection sends to a file.
+// Pipe appends what each connection sends to a file. A client that gets our FIN
+// knows that all is in the file; one that gets a reset, that it may not be.
 //
-//	bazel run //tcp_server:pipe        in one terminal
-//	bazel run //tcp_client:client      in another; then: cat message.txt
+//	go run ./tcp_server/pipe       or ./bazelw run //tcp_server:pipe
+//	go run ./tcp_client/client     in a second terminal; then: cat message.txt
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -14,7 +15,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -22,75 +22,56 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("pipe: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "pipe shows how to pipe a connection into a file.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	to := flag.String("to", "message.txt", "`file` to append to")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
+	if flag.Parse(); flag.NArg() > 0 || *addr == "" {
+		log.Fatalf("want -addr host:port and no argument after the flags, not %q %q", *addr, flag.Args())
 	}
 
-	if dir := os.Getenv("BUILD_WORKING_DIRECTORY"); dir != "" {
-		os.Chdir(dir) // bazel run starts programs elsewhere and tells where it was called
+	if err := os.Chdir(cmp.Or(os.Getenv("BUILD_WORKING_DIRECTORY"), ".")); err != nil {
+		log.Fatal(err) // Bazel starts programs elsewhere, and tells where it was called
 	}
-	// O_APPEND: each write goes to the end, wherever other writers moved that to.
+	// O_APPEND: each write goes to the end, wherever others have moved that to.
 	file, err := os.OpenFile(*to, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
 		log.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", *addr)
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
+	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		ln.Close()
-	})
+	context.AfterFunc(ctx, func() { stop(); ln.Close() }) // Accept returns; a second signal kills
 	fmt.Println("listening on", ln.Addr())
 
-	for {
-		conn, err := ln.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			fmt.Println("closed") // connections still open end with the process
-			return
-		} else if err != nil { // most likely no descriptor is free: let some close
+	for ctx.Err() == nil {
+		if conn, err := ln.Accept(); err == nil {
+			go pipe(file, conn.(*net.TCPConn))
+		} else if ctx.Err() == nil { // most likely no descriptor is free: let some close
 			log.Print(err)
-			time.Sleep(500 * time.Millisecond)
-			continue
+			time.Sleep(time.Second / 2)
 		}
-		go pipe(file, conn)
+	}
+	if _, err := fmt.Println("closed"); err != nil { // connections still open end with the process
+		log.Fatal(err)
 	}
 }
 
-// pipe needs no buffer of its own and no back-pressure by hand: io.Copy reads no
-// faster than it writes, and the kernel makes the client wait meanwhile.
-func pipe(file *os.File, conn net.Conn) {
+// pipe needs no buffer of its own, and nothing that makes the client wait: Copy reads
+// again when the write is done, and what is not read the client's kernel keeps.
+func pipe(file *os.File, conn *net.TCPConn) {
 	defer conn.Close()
+	// With 0 here the end of the connection is a reset, whatever brings it about: a
+	// full disk, Ctrl+C, SIGKILL. By itself the kernel would send a FIN once all
+	// is read, stored or not, and the client would take it for a good end.
+	conn.SetLinger(0)
 	n, err := io.Copy(file, conn) // until the client's FIN
-	if err != nil {
+	if err == nil {
+		conn.SetLinger(-1) // all is in the file: now Close sends a FIN
+	} else {
 		log.Print(err)
 	}
-	fmt.Printf("%v piped %d bytes\n", conn.RemoteAddr(), n)
-}
-
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	return err == nil
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "pipe: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+	fmt.Println(conn.RemoteAddr(), "piped", n, "bytes")
 }

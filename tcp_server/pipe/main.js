@@ -1,4 +1,5 @@
-// Pipe shows how to store what clients send: each appends to a file.
+// Pipe appends what each connection sends to a file. A client that gets our FIN
+// knows that all is in the file; one that gets a reset, that it may not be.
 //
 //	node tcp_server/pipe/main.js
 'use strict'
@@ -12,31 +13,49 @@ const { addr, to } = parseArgs({ options: {
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
-const fd = fs.openSync(to, 'a')
+const fd = fs.openSync(to, 'a') // by default a stream would empty the file
+const open = new Set()
 
-const server = net.createServer((socket) => {
-  const peer = at(socket.remoteAddress, socket.remotePort)
-  const file = fs.createWriteStream(to, { fd, autoClose: false })
-  socket.pipe(file)
-  file.on('finish', () => console.log(`${peer} piped ${file.bytesWritten} bytes`))
-  socket.on('error', (err) => console.error(`pipe: ${err.message}`)) // unheard, it would end the process
-})
+//weave:server
+// allowHalfOpen: else Node sends our FIN as soon as it has read the client's, and
+// the file may not have all by then.
+const server = net.createServer({ allowHalfOpen: true }, pipe)
+//weave:end
 server.on('error', (err) => {
   console.error(`pipe: ${err.message}`)
   process.exitCode = 1
 })
-server.listen(port, host, () => {
-  console.log('listening on', at(server.address().address, server.address().port))
-})
+server.listen(port, host, () => console.log('listening on', at(server.address())))
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
     server.close()
+    for (const socket of open) socket.resetAndDestroy() // not all is in the file
     console.log('closed')
-    process.exit() // connections still open would keep it alive
+    process.exit()
   })
 }
 
-function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+function pipe (socket) {
+  const peer = at({ address: socket.remoteAddress, port: socket.remotePort })
+  open.add(socket)
+  socket.on('close', () => open.delete(socket))
+  const file = fs.createWriteStream(to, { fd, autoClose: false })
+  const tell = () => console.log(`${peer} piped ${file.bytesWritten} bytes`)
+
+  socket.pipe(file) // pauses the socket while the file is busy, and carries no errors
+  file.on('finish', () => { tell(); socket.end() }) // all is in the file: FIN
+  file.on('error', (err) => {
+    console.error(`pipe: ${err.message}`)
+    tell()
+    socket.resetAndDestroy() // destroy would send a FIN, if all has been read
+  })
+  socket.on('error', (err) => { // unheard, it would end the process
+    console.error(`pipe: ${err.message}`)
+    file.end()
+  })
+}
+
+function at ({ address, port }) {
+  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

@@ -6,9 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// awaitEnd waits until the peer has sent its FIN or a reset, and reads nothing:
-// poll(2) tells by POLLRDHUP, even with data unread in front of the FIN.
-func awaitEnd(conn *net.TCPConn) error {
+func init() { awaitEnd = pollEnd }
+
+// pollEnd waits for the peer's FIN or reset and reads nothing: poll(2) tells by
+// POLLRDHUP, even with data unread in front of the FIN.
+func pollEnd(conn *net.TCPConn) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err

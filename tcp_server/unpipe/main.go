@@ -1,11 +1,12 @@
 // Unpipe appends what each connection sends to a file, for some time. After that
 // the connection stays open, and what arrives stays unread in the kernel.
 //
-//	bazel run //tcp_server:unpipe      in one terminal
-//	nc 127.0.0.1 8080                  in another: type, wait 5 seconds, type; then: cat message.txt
+//	go run ./tcp_server/unpipe               or ./bazelw run //tcp_server:unpipe
+//	nc 127.0.0.1 8080                        in a second terminal: type, wait 5 seconds, type
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -15,7 +16,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -23,88 +23,68 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("unpipe: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "unpipe shows how to stop piping a connection into a file while it stays open.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	to := flag.String("to", "message.txt", "`file` to append to")
-	after := flag.Duration("after", 5*time.Second, "`time` to pipe a connection for")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
-	case *after < 0:
-		misuse("-after %v is negative", *after)
+	after := flag.Duration("after", 5*time.Second, "`time` to pipe a connection for, as 1s or 200ms")
+	if flag.Parse(); flag.NArg() > 0 || *addr == "" || *after < 0 {
+		log.Fatalf("want -addr host:port, -after 0 or longer and no argument, not %q %v %q", *addr, *after, flag.Args())
 	}
-
-	if dir := os.Getenv("BUILD_WORKING_DIRECTORY"); dir != "" {
-		os.Chdir(dir) // bazel run starts programs elsewhere and tells where it was called
+	if err := os.Chdir(cmp.Or(os.Getenv("BUILD_WORKING_DIRECTORY"), ".")); err != nil {
+		log.Fatal(err) // Bazel starts programs elsewhere, and tells where it was called
 	}
-	// O_APPEND: each write goes to the end, wherever other writers moved that to.
 	file, err := os.OpenFile(*to, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
 		log.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", *addr)
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
+	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		ln.Close()
-	})
+	context.AfterFunc(ctx, func() { stop(); ln.Close() }) // Accept returns; a second signal kills
 	fmt.Println("listening on", ln.Addr())
-
-	for {
-		conn, err := ln.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			fmt.Println("closed") // connections still open end with the process
-			return
-		} else if err != nil { // most likely no descriptor is free: let some close
+	for ctx.Err() == nil {
+		if conn, err := ln.Accept(); err == nil {
+			go pipe(file, conn.(*net.TCPConn), *after)
+		} else if ctx.Err() == nil { // most likely no descriptor is free: let some close
 			log.Print(err)
-			time.Sleep(500 * time.Millisecond)
-			continue
+			time.Sleep(time.Second / 2)
 		}
-		go pipe(file, conn.(*net.TCPConn), *after)
+	}
+	if _, err := fmt.Println("closed"); err != nil { // connections still open end with the process
+		log.Fatal(err)
 	}
 }
 
-// pipe stops copying with a read deadline: Go has no unpipe. It strikes before a
-// read, never between a read and its write, so that each byte is either in the
-// file or still in the kernel.
+// pipe stops copying by a read deadline: Go has no unpipe. It strikes before a read
+// and never between that and its write: each byte is in the file, or unread.
 func pipe(file *os.File, conn *net.TCPConn, after time.Duration) {
+	defer fmt.Println(conn.RemoteAddr(), "closed")
 	defer conn.Close()
-	peer := conn.RemoteAddr()
+	conn.SetLinger(0) // a reset, as in tcp_server/pipe, for whoever ends this too soon
 	conn.SetReadDeadline(time.Now().Add(after))
 	n, err := io.Copy(file, conn)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		fmt.Printf("%v unpiped after %d bytes\n", peer, n)
-		conn.SetReadDeadline(time.Time{}) // it has passed: waiting would end at once
+		fmt.Println(conn.RemoteAddr(), "unpiped after", n, "bytes")
+		conn.SetReadDeadline(time.Time{}) // the one that has passed would end any waiting
 		err = awaitEnd(conn)
 	} else {
-		fmt.Printf("%v piped %d bytes\n", peer, n)
+		fmt.Println(conn.RemoteAddr(), "piped", n, "bytes")
 	}
 	if err != nil {
 		log.Print(err)
+		return
 	}
-	fmt.Printf("%v closed\n", peer)
+	conn.SetLinger(-1) // now Close sends a FIN, or still a reset if something is unread
 }
 
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
+// awaitEnd waits for the peer's FIN or reset, by reading: there is no other way,
+// save on Linux, where end_linux.go puts one here that leaves all unread.
+var awaitEnd = func(conn *net.TCPConn) error {
+	if n, err := io.Copy(io.Discard, conn); n == 0 || err != nil {
+		return err
 	}
-	return err == nil
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "unpipe: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+	return fmt.Errorf("%v: only reading told of its end: what it sent since is thrown away", conn.RemoteAddr())
 }

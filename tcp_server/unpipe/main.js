@@ -1,4 +1,5 @@
-// Unpipe shows how to stop storing what a client sends, and to keep the connection.
+// Unpipe appends what each connection sends to a file, for some time. After that
+// the connection stays open, and nothing more reaches the file.
 //
 //	node tcp_server/unpipe/main.js
 'use strict'
@@ -9,52 +10,75 @@ const { parseArgs } = require('node:util')
 const { addr, to, after } = parseArgs({ options: {
   addr: { type: 'string', default: '127.0.0.1:8080' },
   to: { type: 'string', default: 'message.txt' },
-  after: { type: 'string', default: '5s' }
+  after: { type: 'string', default: '5s' } // as 1s or 200ms
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
 const fd = fs.openSync(to, 'a')
+const open = new Set()
 
-const server = net.createServer((socket) => {
-  const peer = at(socket.remoteAddress, socket.remotePort)
-  const file = fs.createWriteStream(to, { fd, autoClose: false })
-  socket.pipe(file)
-  let how = 'piped'
-  const timer = setTimeout(() => {
-    how = 'unpiped after'
-    socket.unpipe(file) // which also pauses the socket
-    file.end()
-  }, ms(after))
-  file.on('finish', () => {
-    clearTimeout(timer)
-    console.log(`${peer} ${how} ${file.bytesWritten} bytes`)
-  })
-  // The end of a connection stands behind the data, and a paused socket gets to
-  // it only if there are none. Go's program asks the kernel.
-  socket.on('close', () => console.log(`${peer} closed`))
-  socket.on('error', (err) => console.error(`unpipe: ${err.message}`)) // unheard, it would end the process
-})
+const server = net.createServer({ allowHalfOpen: true }, pipe) // FIN is ours to send: see pipe
 server.on('error', (err) => {
   console.error(`unpipe: ${err.message}`)
   process.exitCode = 1
 })
-server.listen(port, host, () => {
-  console.log('listening on', at(server.address().address, server.address().port))
-})
+server.listen(port, host, () => console.log('listening on', at(server.address())))
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
     server.close()
+    for (const socket of open) socket.resetAndDestroy() // not all is in the file
     console.log('closed')
-    process.exit() // connections still open would keep it alive
+    process.exit()
   })
 }
 
-function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+function pipe (socket) {
+  const peer = at({ address: socket.remoteAddress, port: socket.remotePort })
+  open.add(socket)
+  const file = fs.createWriteStream(to, { fd, autoClose: false })
+  let how = 'piped'
+  const tell = () => console.log(`${peer} ${how} ${file.bytesWritten} bytes`)
+
+  //weave:unpipe
+  socket.pipe(file)
+  const timer = setTimeout(() => {
+    how = 'unpiped after'
+    // This pauses the socket. What Node reads ahead all the same stays in its memory,
+    // and with data there it tells of no FIN: that one stands behind them.
+    socket.unpipe(file)
+    file.end()
+  }, milliseconds(after))
+  file.on('finish', () => {
+    tell()
+    if (how === 'piped') socket.end() // all is in the file: FIN
+  })
+  //weave:end
+  file.on('error', (err) => {
+    console.error(`unpipe: ${err.message}`)
+    tell()
+    socket.resetAndDestroy()
+  })
+  socket.on('end', () => {
+    clearTimeout(timer)
+    if (how !== 'piped') socket.end() // else the file ends first
+  })
+  socket.on('error', (err) => {
+    console.error(`unpipe: ${err.message}`)
+    file.end()
+  })
+  socket.on('close', () => {
+    clearTimeout(timer)
+    open.delete(socket)
+    console.log(`${peer} closed`)
+  })
 }
 
-// ms reads a time as Go prints it: 500ms, 2s.
-function ms (time) {
+function at ({ address, port }) {
+  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+// milliseconds reads a time as Go's flags do: 1s, 200ms.
+function milliseconds (time) {
   return parseFloat(time) * (time.endsWith('ms') ? 1 : 1000)
 }
