@@ -2,18 +2,18 @@ package tcp_server
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
-	"regexp"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 
 	"example.com/sockets/integration/harness"
@@ -114,30 +114,73 @@ func inFolder(t *testing.T, on *lab.Host, bazel bool, dir, section string, args 
 	return p
 }
 
-// No room in the file: it costs the connection, whose client learns of it by a
-// reset if it still sends; it is reported, and the next is served as well.
+// No room in the file: whether much or little was sent, the client learns by a
+// reset that it is not stored; it is reported, and the next is served as well.
 func testPipeFullDisk(t *testing.T, section string, args ...string) {
 	t.Helper()
-	h := lab.NewHost(t, "h")
-	server := harness.Start(t, h, "tcp_server/"+section, append(args, "-addr", "127.0.0.1:0", "-to", "/dev/full")...)
-	addr := server.Ready()
-	want := ""
-	for range 2 {
-		client := peer.DialTCP(t, h, addr)
-		var err error
-		for err == nil {
-			_, err = client.Write(peer.Noise(65536))
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		server := start("tcp_server/"+section, append(args, "--addr", "127.0.0.1:0", "--to", "/dev/full")...)
+		addr := server.Ready()
+		sizes := []int{1, 5, 32768, 32769} // with less than a buffer nothing stays unread
+		for _, n := range sizes {
+			client := peer.DialTCP(t, h, addr)
+			peer.Write(t, client, peer.Noise(n))
+			client.CloseWrite() // an error if the reset is there
+			_, err := client.Read(make([]byte, 1))
+			assert.ErrorIs(t, err, syscall.ECONNRESET, "%d bytes", n)
+			if server.Line(peer.Of(client) + `piped 0 bytes`); section == "unpipe" {
+				server.Line(peer.Of(client) + `closed`)
+			}
 		}
-		assert.Assert(t, errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE), "%v", err)
-		if server.Line(peer.Of(client) + `piped 0 bytes`); section == "unpipe" {
+		server.Signal(syscall.SIGTERM)
+		server.Await("closed")
+		server.ExitSaying(0, fmt.Sprintf(`(%s: .*no space left on device.*\n){%d}`, section, len(sizes)))
+	})
+}
+
+// A disk with room for a part: that part is in the file and is counted, and the
+// client learns by a reset that it is not all.
+func testPipeDiskFillsUp(t *testing.T, section string, args ...string) {
+	t.Helper()
+	lab.Require(t, "namespaces", lab.Isolated())
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		dir, room := t.TempDir(), 2*os.Getpagesize()
+		var err error
+		h.Do(func() { // a disk of the host's own (mount_namespaces(7), tmpfs(5))
+			if err = unix.Unshare(unix.CLONE_NEWNS); err == nil {
+				err = unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", room))
+			}
+		})
+		assert.NilError(t, err)
+		file := filepath.Join(dir, "message.txt")
+		server := start("tcp_server/"+section, append(args, "--addr", "127.0.0.1:0", "--to", file)...)
+		client := peer.DialTCP(t, h, server.Ready())
+		data := peer.Noise(room + 100)
+		peer.Write(t, client, data)
+		client.CloseWrite() // an error if the reset is there
+		_, err = client.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, syscall.ECONNRESET)
+		if server.Line(peer.Of(client) + fmt.Sprintf(`piped %d bytes`, room)); section == "unpipe" {
 			server.Line(peer.Of(client) + `closed`)
 		}
-		want += fmt.Sprintf(`%s: writeto tcp %s->%s: write /dev/full: no space left on device\n`, section,
-			regexp.QuoteMeta(addr), regexp.QuoteMeta(client.LocalAddr().String()))
-	}
-	server.Signal(syscall.SIGTERM)
-	server.Await("closed")
-	server.ExitSaying(0, want)
+		var stored []byte
+		h.Do(func() { stored, err = os.ReadFile(file) })
+		assert.NilError(t, err)
+		assert.Assert(t, bytes.Equal(stored, data[:room]), "%d bytes", len(stored))
+		server.Signal(syscall.SIGTERM)
+		server.Await("closed")
+		server.ExitSaying(0, section+`: .*no space left on device.*\n`)
+	})
+}
+
+// urgent sends a byte out of band, as TCP's urgent data.
+func urgent(t *testing.T, conn *net.TCPConn, b byte) {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	assert.NilError(t, err)
+	var failed error
+	assert.NilError(t, raw.Control(func(fd uintptr) { failed = syscall.Sendto(int(fd), []byte{b}, syscall.MSG_OOB, nil) }))
+	assert.NilError(t, failed)
 }
 
 // urgent sends a byte out of band, as TCP's urgent data.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -37,88 +38,87 @@ func lastOfPipe(section string) string {
 // Every byte of several megabytes from several connections at once is in the
 // file, after what was there before, and those of one connection are in order.
 // They can be told apart: the upper half of a byte is the connection's number.
+// A client that gets the server's FIN finds all of its own there already.
 func testPipesAll(t *testing.T, section string, args ...string) {
 	t.Helper()
-	h := lab.NewHost(t, "h")
-	file := filepath.Join(t.TempDir(), "message.txt")
-	assert.NilError(t, os.WriteFile(file, []byte("before"), 0o600))
-	server := harness.Start(t, h, "tcp_server/"+section, append(args, "-addr", "127.0.0.1:0", "-to", file)...)
-	addr := server.Ready()
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		file := filepath.Join(t.TempDir(), "message.txt")
+		assert.NilError(t, os.WriteFile(file, []byte("before"), 0o600))
+		server := start("tcp_server/"+section, append(args, "--addr", "127.0.0.1:0", "--to", file)...)
+		addr := server.Ready()
 
-	const connections, each = 8, 4 << 20
-	data := make([][]byte, connections)
-	errs := make(chan error)
-	for i := range connections {
-		data[i] = peer.Noise(each + i)
-		for j := range data[i] {
-			data[i][j] = byte(i)<<4 | data[i][j]&15
+		const connections, each = 8, 4 << 20
+		data := make([][]byte, connections)
+		errs := make(chan error)
+		for i := range connections {
+			data[i] = peer.Noise(each + i)
+			for j := range data[i] {
+				data[i][j] = byte(i)<<4 | data[i][j]&15
+			}
+			client := peer.DialTCP(t, h, addr)
+			go func() {
+				_, err := client.Write(data[i])
+				err = errors.Join(err, client.CloseWrite())
+				_, end := io.Copy(io.Discard, client)
+				errs <- errors.Join(err, end)
+			}()
 		}
-		client := peer.DialTCP(t, h, addr)
-		go func() {
-			_, err := client.Write(data[i])
-			errs <- errors.Join(err, client.CloseWrite())
-		}()
-	}
-	for range connections {
-		assert.NilError(t, <-errs)
-	}
-	for range connections {
-		server.Await(`\S+:\d+ ` + lastOfPipe(section))
-	}
-	var sizes []string
-	for _, line := range server.Lines() {
-		if m := regexp.MustCompile(`^\S+ piped (\d+) bytes\n$`).FindStringSubmatch(line); m != nil {
-			sizes = append(sizes, m[1])
+		for range connections {
+			assert.NilError(t, <-errs)
 		}
-	}
-	assert.Equal(t, len(sizes), connections)
-	slices.Sort(sizes)
-	for i, size := range sizes {
-		assert.Equal(t, size, fmt.Sprint(each+i))
-	}
-	server.Stop()
+		got, ok := strings.CutPrefix(contents(t, file), "before")
+		assert.Assert(t, ok)
+		apart := make([][]byte, connections)
+		for _, b := range []byte(got) {
+			i := (b >> 4) % connections // of a foreign byte another's data will differ
+			apart[i] = append(apart[i], b)
+		}
+		for i := range apart {
+			assert.Assert(t, bytes.Equal(apart[i], data[i]), "connection %d: %d bytes", i, len(apart[i]))
+		}
 
-	got, ok := strings.CutPrefix(contents(t, file), "before")
-	assert.Assert(t, ok)
-	apart := make([][]byte, connections)
-	for _, b := range []byte(got) {
-		i := (b >> 4) % connections // of a foreign byte another's data will differ
-		apart[i] = append(apart[i], b)
-	}
-	for i := range apart {
-		assert.Assert(t, bytes.Equal(apart[i], data[i]), "connection %d: %d bytes", i, len(apart[i]))
-	}
+		for range connections {
+			server.Await(`\S+:\d+ ` + lastOfPipe(section))
+		}
+		var sizes []string
+		for _, line := range server.Lines() {
+			if m := regexp.MustCompile(`^\S+ piped (\d+) bytes\n$`).FindStringSubmatch(line); m != nil {
+				sizes = append(sizes, m[1])
+			}
+		}
+		assert.Equal(t, len(sizes), connections)
+		slices.Sort(sizes)
+		for i, size := range sizes {
+			assert.Equal(t, size, fmt.Sprint(each+i))
+		}
+		server.Stop()
+	})
 }
 
 // Each write goes to the end, even if others have written to the file or
 // emptied it meanwhile.
 func testPipeAppends(t *testing.T, section string, args ...string) {
 	t.Helper()
-	h := lab.NewHost(t, "h")
-	file := filepath.Join(t.TempDir(), "message.txt")
-	server := harness.Start(t, h, "tcp_server/"+section, append(args, "-addr", "127.0.0.1:0", "-to", file)...)
-	addr := server.Ready()
-	assert.Equal(t, contents(t, file), "")
-	say := func(text string) {
-		client := peer.DialTCP(t, h, addr)
-		peer.Write(t, client, text)
-		assert.NilError(t, client.CloseWrite())
-		if server.Line(peer.Of(client) + fmt.Sprintf(`piped %d bytes`, len(text))); section == "unpipe" {
-			server.Line(peer.Of(client) + `closed`)
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		file := filepath.Join(t.TempDir(), "message.txt")
+		assert.NilError(t, os.WriteFile(file, []byte("before\n"), 0o600))
+		server := start("tcp_server/"+section, append(args, "--addr", "127.0.0.1:0", "--to", file)...)
+		addr := server.Ready()
+		say := func(text string) {
+			client := peer.DialTCP(t, h, addr)
+			peer.Write(t, client, text)
+			assert.NilError(t, client.CloseWrite())
+			if server.Line(peer.Of(client) + fmt.Sprintf(`piped %d bytes`, len(text))); section == "unpipe" {
+				server.Line(peer.Of(client) + `closed`)
+			}
 		}
-	}
-	say("one\n")
-	assert.NilError(t, os.WriteFile(file, []byte("another program\n"), 0o600)) // as does > message.txt
-	say("two\n")
-	assert.Equal(t, contents(t, file), "another program\ntwo\n")
-	server.Stop()
-
-	again := harness.Start(t, h, "tcp_server/"+section, append(args, "-addr", addr, "-to", file)...)
-	again.Ready()
-	server = again
-	say("three\n")
-	assert.Equal(t, contents(t, file), "another program\ntwo\nthree\n")
-	again.Stop()
+		say("one\n")
+		assert.Equal(t, contents(t, file), "before\none\n")
+		assert.NilError(t, os.WriteFile(file, []byte("another program\n"), 0o600)) // as does > message.txt
+		say("two\n")
+		assert.Equal(t, contents(t, file), "another program\ntwo\n")
+		server.Stop()
+	})
 }
 
 // A file that cannot be opened is found before the port is touched.

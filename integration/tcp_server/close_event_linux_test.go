@@ -5,9 +5,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 
 	"example.com/sockets/integration/harness"
@@ -55,6 +57,93 @@ func TestCloseEventKilledClient(t *testing.T) {
 	server.Signal(syscall.SIGCONT)
 	server.Line(from + ` closed`)
 	server.Stop()
+}
+
+// A reset is an error to Go, whatever came before it. Node 20 takes it for a good
+// end if it finds some data and the reset at one time.
+func TestCloseEventResetBehindData(t *testing.T) {
+	after := func(t *testing.T, h *lab.Host, start harness.Starter, end string) {
+		server := start("tcp_server/close_event", "--addr", "127.0.0.1:0")
+		client := peer.DialTCP(t, h, server.Ready())
+		peer.Until(t, "it is accepted", func() bool { return peer.SocketsAmong(peer.Descriptors(t, server)) >= 2 })
+		peer.Write(t, client, "seen")
+		peer.Until(t, "it is read", func() bool { return unreadOf(t, h, client.LocalAddr().String()) == 0 })
+		peer.Freeze(t, server) // so that it finds both at one time
+		peer.Write(t, client, "more")
+		peer.Reset(t, client)
+		server.Signal(syscall.SIGCONT)
+		server.Line(peer.Of(client) + end)
+		server.Stop()
+	}
+	harness.Compare(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		after(t, h, start, "closed with error: connection reset by peer")
+	}, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		end := "closed"
+		if harness.NodeScript(t, h, "console.log(process.version)").Line(`v(\d+).*`)[0] != "20" {
+			end += "(?: with error: read ECONNRESET)?" // its libuv may know better
+		}
+		after(t, h, start, end)
+	})
+}
+
+// apart is a server and a client on one network, and cut takes the client's cable
+// away: no end of the connection gets through any more.
+func apart(t *testing.T) (client, server *lab.Host, cut func()) {
+	t.Helper()
+	network := lab.NewSegment(t, "network")
+	client, server = lab.NewHost(t, "client"), lab.NewHost(t, "server")
+	network.Join(t, client, "10.0.0.2/24")
+	network.Join(t, server, "10.0.0.1/24")
+	return client, server, func() { client.Unplug(t, "eth0") }
+}
+
+// A vanished client sends neither a FIN nor a reset. Go has keep-alive on, which
+// ends the waiting: after 15 s of silence, and 9 probes 15 s apart.
+func TestCloseEventVanishedClient(t *testing.T) {
+	t.Parallel()
+	client, server, cut := apart(t)
+	p := peer.Serving(t, server, "tcp_server/close_event")
+	conn := peer.DialTCP(t, client, peer.Here)
+	peer.Until(t, "it is accepted", func() bool { return peer.SocketsAmong(peer.Descriptors(t, p)) == 2 })
+	for _, o := range []struct{ level, name, want int }{
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
+	} {
+		assert.Equal(t, peer.Option(t, p, false, o.level, o.name), o.want)
+	}
+	cut()
+	for _, fd := range peer.SocketsOf(t, p) { // nobody has to wait for 150 s
+		for _, option := range []int{unix.TCP_KEEPIDLE, unix.TCP_KEEPINTVL, unix.TCP_KEEPCNT} {
+			assert.NilError(t, unix.SetsockoptInt(fd, unix.IPPROTO_TCP, option, 1))
+		}
+	}
+	p.Line(peer.Of(conn) + `closed with error: connection timed out`)
+	p.Stop()
+}
+
+// A write to a vanished peer succeeds, and so does the next. The error comes when
+// the kernel has sent the bytes again as often as tcp_retries2 says.
+func TestCloseEventWriteToVanished(t *testing.T) {
+	t.Parallel()
+	client, server, cut := apart(t)
+	ln := peer.ListenTCP(t, client, "10.0.0.2:8080")
+	conn := peer.DialTCP(t, server, ln.Addr().String())
+	retries := func() (value string) {
+		server.Do(func() {
+			text, _ := os.ReadFile("/proc/sys/net/ipv4/tcp_retries2")
+			value = strings.TrimSpace(string(text))
+		})
+		return value
+	}
+	assert.Equal(t, retries(), "15")
+	peer.SetSysctl(t, server, "net/ipv4/tcp_retries2", "2")
+	cut()
+	peer.Write(t, conn, "into the void")
+	peer.Write(t, conn, "and again")
+	_, err := conn.Read(make([]byte, 1))
+	assert.ErrorIs(t, err, unix.ETIMEDOUT)
 }
 
 // A reset is one segment, and nothing answers it.

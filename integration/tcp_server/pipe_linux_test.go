@@ -9,11 +9,13 @@ import (
 	"runtime"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
 	"example.com/sockets/integration/peer"
+	"example.com/sockets/integration/wire"
 )
 
 func TestPipeDescriptors(t *testing.T) {
@@ -42,9 +44,53 @@ func TestPipeTranscript(t *testing.T) {
 	}
 }
 
-func TestPipeFullDisk(t *testing.T) {
+// A full disk: a reset, however little was sent.
+func TestPipeFullDisk(t *testing.T) { testPipeFullDisk(t, "pipe") }
+
+// A disk on which a part finds room: that part is counted, and a reset.
+func TestPipeDiskFillsUp(t *testing.T) { testPipeDiskFillsUp(t, "pipe") }
+
+// With a full disk the answer to 5 bytes is a reset.
+func TestPipeFullDiskWire(t *testing.T) {
 	t.Parallel()
-	testPipeFullDisk(t, "pipe")
+	client, server, c := peer.Cabled(t)
+	p := peer.Serving(t, server, "tcp_server/pipe", "-to", "/dev/full")
+	conn := peer.DialTCP(t, client, peer.Here)
+	peer.Write(t, conn, "hello")
+	_, err := conn.Read(make([]byte, 1))
+	assert.ErrorIs(t, err, unix.ECONNRESET)
+	peer.Drawn(t, "pipe_full_disk", c.Await("RST", peer.Seen(wire.RST, 1)))
+	p.Signal(unix.SIGTERM)
+	p.Await("closed")
+	p.ExitSaying(0, `pipe: .*no space left on device\n`)
+}
+
+// Who is killed can do nothing any more: the reset has been arranged before.
+func TestPipeKilled(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	client, server := stored(t, h, harness.Go(t, h))
+	server.Signal(unix.SIGKILL)
+	server.Exit(-1)
+	_, err := client.Read(make([]byte, 1))
+	assert.ErrorIs(t, err, unix.ECONNRESET)
+}
+
+// An urgent byte is not the end. It is no part of the stream itself; what comes
+// before and after it is.
+func TestPipeUrgent(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		file := filepath.Join(t.TempDir(), "message.txt")
+		server := start("tcp_server/pipe", "--addr", "127.0.0.1:0", "--to", file)
+		client := peer.DialTCP(t, h, server.Ready())
+		peer.Write(t, client, "before")
+		urgent(t, client, '!')
+		peer.Write(t, client, "after")
+		assert.NilError(t, client.CloseWrite())
+		server.Line(peer.Of(client) + `piped 11 bytes`)
+		assert.Equal(t, contents(t, file), "beforeafter")
+		server.Stop()
+	})
 }
 
 // bytesRead returns how many bytes have gone through read(2), by its name in
@@ -59,7 +105,8 @@ func bytesRead(t *testing.T, who string) (n int) {
 }
 
 // io.Copy splices a connection into a file, so that no byte of it passes through
-// the program, but not into one that is open for appending: splice(2) refuses.
+// the program, and takes an urgent byte for the end. Into a file that is open for
+// appending it does not: splice(2) refuses.
 func TestPipeSplicesNot(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
@@ -84,16 +131,33 @@ func TestPipeSplicesNot(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	ln := peer.ListenTCP(t, h, "127.0.0.1:0")
-	for flag, spliced := range map[int]bool{0: true, os.O_APPEND: false} {
-		file, err := os.OpenFile(filepath.Join(t.TempDir(), "file"), os.O_WRONLY|os.O_CREATE|flag, 0o600)
-		assert.NilError(t, err)
-		defer file.Close()
+	for _, c := range []struct {
+		flag    int
+		spliced bool
+		urgent  string // what is copied of before, an urgent byte, and after
+	}{{0, true, "before"}, {os.O_APPEND, false, "beforeafter"}} {
+		open := func() *os.File {
+			file, err := os.OpenFile(filepath.Join(t.TempDir(), "file"), os.O_WRONLY|os.O_CREATE|c.flag, 0o600)
+			assert.NilError(t, err)
+			t.Cleanup(func() { file.Close() })
+			return file
+		}
 		send(ln.Addr().String())
 		conn := peer.AcceptTCP(t, ln)
 		before := bytesRead(t, "thread-self")
-		n, err := io.Copy(file, conn)
+		n, err := io.Copy(open(), conn)
 		assert.NilError(t, err)
 		assert.Equal(t, n, int64(size))
-		assert.Equal(t, bytesRead(t, "thread-self")-before < size/2, spliced)
+		assert.Equal(t, bytesRead(t, "thread-self")-before < size/2, c.spliced)
+
+		client := peer.DialTCP(t, h, ln.Addr().String())
+		peer.Write(t, client, "before")
+		urgent(t, client, '!')
+		peer.Write(t, client, "after")
+		assert.NilError(t, client.CloseWrite())
+		file := open()
+		_, err = io.Copy(file, peer.AcceptTCP(t, ln))
+		assert.NilError(t, err)
+		assert.Equal(t, contents(t, file.Name()), c.urgent)
 	}
 }

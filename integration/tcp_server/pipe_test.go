@@ -1,8 +1,9 @@
 package tcp_server
 
 import (
-	"os"
+	"net"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"gotest.tools/v3/assert"
@@ -12,36 +13,42 @@ import (
 	"example.com/sockets/integration/peer"
 )
 
+// Megabytes from eight connections at once, each complete and in order, before
+// the server's FIN.
 func TestPipeComplete(t *testing.T) {
-	t.Parallel()
 	testPipesAll(t, "pipe")
 }
 
+// It appends, also after what others have written.
 func TestPipeAppends(t *testing.T) {
-	t.Parallel()
 	testPipeAppends(t, "pipe")
 }
 
+// A file that cannot be opened: exit code 1, and no port is touched.
 func TestPipeNoFile(t *testing.T) {
 	t.Parallel()
 	testPipeNoFile(t, "pipe")
 }
 
-func TestPipeNode(t *testing.T) {
-	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
-		file := filepath.Join(t.TempDir(), "message.txt")
-		assert.NilError(t, os.WriteFile(file, []byte("before "), 0o644))
-		s := server("tcp_server/pipe", "--to", file)
-		s.Ready()
-		for range 2 {
-			c, addr := peer.Hello(client)
-			s.Line(addr + " piped 5 bytes")
-			c.Line("closed")
-			c.Exit(0)
-		}
-		stored, err := os.ReadFile(file)
-		assert.NilError(t, err)
-		assert.Equal(t, string(stored), "before hellohello") // each appends
-		s.Stop()
+// A signal before the client's FIN ends the connection with a reset: not all that
+// the client has to send is stored.
+func TestPipeStopped(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		client, server := stored(t, h, start)
+		server.Stop()
+		_, err := client.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, syscall.ECONNRESET)
 	})
+}
+
+// stored starts pipe, and returns when it has stored the first that a client has
+// to say.
+func stored(t *testing.T, h *lab.Host, start harness.Starter) (client *net.TCPConn, server *harness.Program) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "message.txt")
+	server = start("tcp_server/pipe", "--addr", "127.0.0.1:0", "--to", file)
+	client = peer.DialTCP(t, h, server.Ready())
+	peer.Write(t, client, "hello")
+	peer.Until(t, "it is stored", func() bool { return contents(t, file) == "hello" })
+	return client, server
 }

@@ -2,10 +2,8 @@ package tcp_server
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -24,10 +22,11 @@ func TestUnpipeDescriptors(t *testing.T) {
 	peer.UnpipeServer.Exhausted(t)
 }
 
-func TestUnpipeFullDisk(t *testing.T) {
-	t.Parallel()
-	testPipeFullDisk(t, "unpipe", "-after", "1h")
-}
+// Before the cut it is as in pipe: a full disk is a reset.
+func TestUnpipeFullDisk(t *testing.T) { testPipeFullDisk(t, "unpipe", "--after", "1000s") }
+
+// A disk on which a part finds room: that part is counted, and a reset.
+func TestUnpipeDiskFillsUp(t *testing.T) { testPipeDiskFillsUp(t, "unpipe", "--after", "1000s") }
 
 // What comes after the unpipe does not reach the file.
 func TestUnpipeTranscript(t *testing.T) {
@@ -157,15 +156,38 @@ func TestUnpipePeerLeaves(t *testing.T) {
 	}
 }
 
-// A signal ends it with a connection unpiped and data unread.
-func TestUnpipeStop(t *testing.T) {
+// Node reads on, until its high-water mark is reached: 16000 bytes are below it,
+// and one read of 64 KiB more is above, whether the mark is 16 KiB or 64.
+func TestUnpipeNodeReadsAhead(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
-	server := harness.Start(t, h, "tcp_server/unpipe", "-addr", "127.0.0.1:0", "-after", "0s", "-to", os.DevNull)
+	file := filepath.Join(t.TempDir(), "message.txt")
+	server := harness.Node(t, h)("tcp_server/unpipe", "--addr", "127.0.0.1:0", "--after", "0s", "--to", file)
 	client := peer.DialTCP(t, h, server.Ready())
 	server.Line(peer.Of(client) + `unpiped after 0 bytes`)
-	arrive(t, h, client, "unread")
+	fd := -1
+	for _, one := range peer.SocketsOf(t, server) {
+		if _, err := unix.Getpeername(one); err == nil {
+			fd = one
+		}
+	}
+	taken := func() int { // by Node, of what its kernel has received
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		assert.NilError(t, err)
+		unread, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
+		assert.NilError(t, err)
+		return int(info.Bytes_received) - unread
+	}
+	peer.Write(t, client, peer.Noise(16000))
+	peer.Until(t, "it has read them", func() bool { return taken() == 16000 })
+
+	peer.Freeze(t, server) // so that the next read finds more than it takes
+	peer.Pour(t, client)
+	awaitFull(t, h, client.LocalAddr().String())
+	server.Signal(syscall.SIGCONT)
+	peer.Until(t, "it has read 64 KiB more", func() bool { return taken() == 16000+65536 })
+	awaitFull(t, h, client.LocalAddr().String())
+	assert.Equal(t, taken(), 81536)
+	assert.Equal(t, contents(t, file), "")
 	server.Stop()
-	_, err := client.Read(make([]byte, 1))
-	assert.Assert(t, errors.Is(err, syscall.ECONNRESET), "%v", err)
 }
