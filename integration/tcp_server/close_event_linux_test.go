@@ -18,11 +18,6 @@ import (
 	"example.com/sockets/integration/wire"
 )
 
-func TestCloseEventDescriptors(t *testing.T) {
-	t.Parallel()
-	peer.CloseEventServer.Exhausted(t)
-}
-
 // victim, in the environment, makes the test binary a client that writes to the
 // address until it is killed.
 const victim = "SOCKETS_VICTIM"

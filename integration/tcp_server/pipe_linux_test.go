@@ -18,11 +18,6 @@ import (
 	"example.com/sockets/integration/wire"
 )
 
-func TestPipeDescriptors(t *testing.T) {
-	t.Parallel()
-	peer.PipeServer.Exhausted(t)
-}
-
 // With nothing but the defaults: the file is in the folder where one has typed
 // the command, go run or bazel run.
 func TestPipeTranscript(t *testing.T) {

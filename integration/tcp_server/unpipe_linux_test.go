@@ -17,11 +17,6 @@ import (
 	"example.com/sockets/integration/peer"
 )
 
-func TestUnpipeDescriptors(t *testing.T) {
-	t.Parallel()
-	peer.UnpipeServer.Exhausted(t)
-}
-
 // Before the cut it is as in pipe: a full disk is a reset.
 func TestUnpipeFullDisk(t *testing.T) { testPipeFullDisk(t, "unpipe", "--after", "1000s") }
 
