@@ -135,13 +135,19 @@ func bazelSection(program string) string {
 	return path.Join(path.Base(path.Dir(dir)), path.Base(dir))
 }
 
-// prebuilt returns the programs that are there already, by section.
+// prebuilt returns the programs that are there already, by section; nil where
+// they are to be built.
 var prebuilt = sync.OnceValue(func() map[string]string {
+	paths, bazel := os.LookupEnv(bazelPrograms)
+	dir := os.Getenv(programs)
+	if !bazel && dir == "" {
+		return nil
+	}
 	built := map[string]string{}
-	for _, path := range strings.Fields(os.Getenv(bazelPrograms)) {
+	for path := range strings.FieldsSeq(paths) {
 		built[bazelSection(path)] = filepath.Join(runfiles(), path)
 	}
-	if dir := os.Getenv(programs); dir != "" {
+	if dir != "" {
 		paths, _ := filepath.Glob(filepath.Join(dir, "*", "*"))
 		for _, path := range paths {
 			name, _ := filepath.Rel(dir, path)
@@ -159,7 +165,7 @@ var (
 // Path returns the path of a section's program, built if need be. What go build
 // makes is kept between runs, so that it builds only what has changed.
 func Path(section string) (string, error) {
-	if built := prebuilt(); len(built) > 0 {
+	if built := prebuilt(); built != nil {
 		if path, ok := built[section]; ok {
 			return path, nil
 		}
@@ -195,7 +201,7 @@ func Path(section string) (string, error) {
 
 // Sections returns every section that this suite can start, as CHAPTER/SECTION, sorted.
 func Sections() []string {
-	if built := prebuilt(); len(built) > 0 {
+	if built := prebuilt(); built != nil {
 		return slices.Sorted(maps.Keys(built))
 	}
 	return slices.Sorted(slices.Values(sections()))
