@@ -53,7 +53,9 @@ type Program struct {
 // ends the program must have ended too (see Stop and Exit).
 func Start(t testing.TB, on *lab.Host, section string, args ...string) *Program {
 	t.Helper()
-	p := Command(t, on, exec.Command(Binary(t, section), args...))
+	cmd := exec.Command(Binary(t, section), args...)
+	cmd.Dir = t.TempDir() // for what it may write
+	p := Command(t, on, cmd)
 	p.Section, p.Args = section, args
 	return p
 }

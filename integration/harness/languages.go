@@ -2,11 +2,13 @@ package harness
 
 import (
 	"cmp"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"example.com/sockets/integration/lab"
@@ -39,6 +41,20 @@ func Node(t testing.TB, on *lab.Host) Starter {
 		}
 		return Command(t, on, exec.Command(node, append([]string{script}, args...)...))
 	}
+}
+
+var nodeVersion = sync.OnceValues(func() ([]byte, error) { return exec.Command("node", "--version").Output() })
+
+// NodeMajor returns the version of Node, 20 for v20.20.2: some of what it does has
+// changed.
+func NodeMajor(t testing.TB) (major int) {
+	t.Helper()
+	tool(t, "node")
+	version, err := nodeVersion()
+	if _, scan := fmt.Sscanf(string(version), "v%d", &major); scan != nil {
+		t.Fatalf("node --version: %q, %v", version, err)
+	}
+	return major
 }
 
 // NodeScript runs a script with Node that stands in the test itself.
