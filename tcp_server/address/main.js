@@ -1,6 +1,7 @@
-// Address shows where a server listens: its address, port and family.
+// Address tells where it listens, which a program cannot always know beforehand:
+// with port 0 the system chooses one.
 //
-//	node tcp_server/address/main.js
+//	node tcp_server/address/main.js --addr '[::1]:0'
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')
@@ -15,20 +16,20 @@ server.on('error', (err) => {
   console.error(`address: ${err.message}`)
   process.exitCode = 1
 })
-server.listen(port, host, () => {
-  const { address, port, family } = server.address()
-  console.log('listening on', at(address, port))
-  console.log(`address: ${address}\nport: ${port}\nfamily: ${family}`)
-})
+server.listen(port, host, () => describe(server)) // before this, address() is null
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
     server.close()
     console.log('closed')
-    process.exit() // connections still open would keep it alive
+    process.exit()
   })
 }
 
-function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+// describe prints what the kernel says of the socket. Unlike in Go, 0.0.0.0 is
+// IPv4 only here; no host at all is :: and takes both families.
+function describe (server) {
+  const { address, port, family } = server.address()
+  console.log('listening on', net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`)
+  console.log(`address: ${address}\nport: ${port}\nfamily: ${family}`)
 }

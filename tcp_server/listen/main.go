@@ -1,13 +1,13 @@
-// Listen listens with a backlog of your choice and never accepts: connections
-// wait in the kernel's queue until that is full.
+// Listen listens with a backlog of your choice and never accepts: the kernel
+// connects clients all the same, and queues them until the queue is full.
 //
-//	bazel run //tcp_server:listen      in one terminal
-//	bazel run //tcp_client:client      in another
+//	go run ./tcp_server/listen -backlog 1     or ./bazelw run //tcp_server:listen -- -backlog 1
+//	go run ./tcp_client/client                in a second, a third and a fourth terminal
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -15,66 +15,61 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 )
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("listen: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "listen shows the backlog: it listens and never accepts.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
-	backlog := flag.Int("backlog", 511, "finished connections that wait for Accept, 1 to 2147483647")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
-	case *backlog < 1 || *backlog > math.MaxInt32:
-		misuse("-backlog %d is not from 1 to 2147483647", *backlog)
+	backlog := flag.Uint("backlog", 511, "`connections` that may wait for Accept; the system has a limit of its own")
+	if flag.Parse(); flag.NArg() > 0 || *addr == "" {
+		log.Fatalf("want -addr host:port and no argument after the flags, not %q %q", *addr, flag.Args())
 	}
 
-	ln, err := net.Listen("tcp", *addr)
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
+	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Go asks for as many as the system allows and has no parameter for it.
-	n, err := setBacklog(ln.(*net.TCPListener), *backlog)
-	if errors.Is(err, errors.ErrUnsupported) {
-		log.Print("only on Linux can this program change the backlog and ask for it")
-	} else if err != nil {
-		log.Fatalf("listen %v: %v", ln.Addr(), err)
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // from now on a second signal kills
-	if err == nil {
+	context.AfterFunc(ctx, stop) // a second signal kills
+	if n, err := setBacklog(ln.(*net.TCPListener), int(min(*backlog, math.MaxInt32))); err == nil {
 		fmt.Printf("listening on %v with a backlog of %d\n", ln.Addr(), n)
 	} else {
+		log.Print("cannot tell the backlog: ", err)
 		fmt.Println("listening on", ln.Addr())
 	}
 
-	// The kernel shakes hands with clients and queues them: no Accept is needed
-	// for them to be connected, and to send.
+	// A server would call Accept now. The handshake does not wait for that: the kernel
+	// answers SYN by itself, and keeps what the client sends.
 	<-ctx.Done()
 	ln.Close() // those in the queue get a RST
-	fmt.Println("closed")
-}
-
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
+	if _, err := fmt.Println("closed"); err != nil {
+		log.Fatal(err)
 	}
-	return err == nil
 }
 
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "listen: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+// setBacklog changes how many connections may wait, and returns how many that
+// are. Go has no parameter for it, and asks for all that the system allows. But a
+// socket that listens may be told to listen once more, and Linux takes the new number.
+func setBacklog(ln *net.TCPListener, n int) (int, error) {
+	raw, err := ln.SyscallConn() // lends us the descriptor, which Go keeps to itself
+	if err != nil {
+		return 0, err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = listen(syscall.Listen, fd, n) })
+	// Above this limit Linux cuts the number, without a word. Other systems have
+	// limits of their own, and do not say what they made of it.
+	limit := 0
+	text, unknown := os.ReadFile("/proc/sys/net/core/somaxconn")
+	fmt.Sscan(string(text), &limit)
+	return min(n, limit), cmp.Or(err, failed, unknown)
+}
+
+// listen calls system with fd, which is an int on Unix and a Handle on Windows.
+func listen[FD ~int | ~uintptr](system func(FD, int) error, fd uintptr, n int) error {
+	return system(FD(fd), n)
 }

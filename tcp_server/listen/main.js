@@ -1,6 +1,7 @@
-// Listen shows the backlog: how many finished connections the kernel keeps.
+// Listen listens with a backlog of your choice: so many connections wait in the
+// kernel until the program accepts them.
 //
-//	node tcp_server/listen/main.js
+//	node tcp_server/listen/main.js --backlog 1
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')
@@ -11,19 +12,21 @@ const { addr, backlog } = parseArgs({ options: {
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
-// Unlike Go, Node has a parameter for it. But it accepts at once, whatever the
-// program does, and so nobody ever waits in the queue for long.
+//weave:listen
+// Unlike Go, Node has a parameter for it, where 0 means 511. But Node accepts on its
+// own, whatever the program does, so that nobody ever waits in the queue for long.
 const server = net.createServer((socket) => {
   socket.resume()
-  socket.on('error', (err) => console.error(`listen: ${err.message}`)) // unheard, it would end the process
+  socket.on('error', (err) => console.error(`listen: ${err.message}`)) // nobody listening, it would end the process
 })
+server.listen(port, host, +backlog, () => {
+  // The number that was asked for: what the kernel made of it, Node does not tell.
+  console.log(`listening on ${at(server.address())} with a backlog of ${backlog}`)
+})
+//weave:end
 server.on('error', (err) => {
   console.error(`listen: ${err.message}`)
   process.exitCode = 1
-})
-server.listen(port, host, +backlog, () => {
-  const { address, port } = server.address()
-  console.log(`listening on ${at(address, port)} with a backlog of ${backlog}`)
 })
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
@@ -34,6 +37,6 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   })
 }
 
-function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+function at ({ address, port }) {
+  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

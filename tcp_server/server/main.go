@@ -1,12 +1,11 @@
-// Server accepts TCP connections and echoes what each of them sends.
+// Server accepts connections and sends back whatever each of them sends: an echo.
 //
-//	bazel run //tcp_server:server      in one terminal
-//	bazel run //tcp_client:client      in another
+//	go run ./tcp_server/server     or ./bazelw run //tcp_server:server
+//	go run ./tcp_client/client     in a second terminal, or in several
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -22,67 +20,50 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("server: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "server shows a TCP server: it echoes what each connection sends.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
+	if flag.Parse(); flag.NArg() > 0 || *addr == "" {
+		log.Fatalf("want -addr host:port and no argument after the flags, not %q %q", *addr, flag.Args())
 	}
 
-	ln, err := net.Listen("tcp", *addr)
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
+	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
 		log.Fatal(err)
 	}
+	//weave:frame
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		ln.Close()
-	})
+	context.AfterFunc(ctx, func() { stop(); ln.Close() }) // Accept returns; a second signal kills
 	fmt.Println("listening on", ln.Addr())
 
-	for {
-		conn, err := ln.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			fmt.Println("closed") // connections still open end with the process
-			return
-		} else if err != nil { // most likely no descriptor is free: let some close
+	for ctx.Err() == nil {
+		if conn, err := ln.Accept(); err == nil {
+			go echo(conn)
+		} else if ctx.Err() == nil { // most likely no descriptor is free: let some close
 			log.Print(err)
-			time.Sleep(500 * time.Millisecond)
-			continue
+			time.Sleep(time.Second / 2)
 		}
-		go echo(conn)
+	}
+	//weave:end
+	if _, err := fmt.Println("closed"); err != nil { // connections still open end with the process
+		log.Fatal(err)
 	}
 }
 
-// echo needs no event loop: it blocks in its own goroutine, one a connection.
+// echo runs in a goroutine for each connection. Read and Write block it when there
+// is nothing to read or no room to write, and block nobody else.
 func echo(conn net.Conn) {
-	defer conn.Close()
 	peer := conn.RemoteAddr()
-	fmt.Printf("%v connected\n", peer)
-	n, err := io.Copy(conn, conn) // ends at the client's FIN, once all is sent back
-	if err != nil {
+	fmt.Println(peer, "connected")
+	// Copy reads, writes, and ends at EOF, the client's FIN, when all that came
+	// before has been written. It would not even touch the bytes: it would ask conn
+	// for its method ReadFrom, and that lets the kernel move them by splice(2). But
+	// splice takes an urgent byte (MSG_OOB) for the end, and the rest would be lost.
+	// So Copy gets a Writer that can do nothing else.
+	n, err := io.Copy(struct{ io.Writer }{conn}, conn)
+	if err != nil { // a reset, say: this connection's error, and nobody else's
 		log.Print(err)
 	}
-	fmt.Printf("%v closed after %d bytes\n", peer, n)
-}
-
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	return err == nil
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "server: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+	conn.Close() // our FIN
+	fmt.Println(peer, "closed after", n, "bytes")
 }

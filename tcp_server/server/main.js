@@ -1,4 +1,4 @@
-// Server accepts TCP connections and echoes what each of them sends.
+// Server accepts connections and sends back whatever each of them sends: an echo.
 //
 //	node tcp_server/server/main.js
 'use strict'
@@ -10,22 +10,13 @@ const { addr } = parseArgs({ options: {
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
-const server = net.createServer((socket) => {
-  const peer = at(socket.remoteAddress, socket.remotePort) // not known any more once it is closed
-  console.log(`${peer} connected`)
-  socket.pipe(socket) // at the client's FIN it ends our half too, once all is sent back
-  socket.on('close', () => console.log(`${peer} closed after ${socket.bytesWritten} bytes`))
-  // With nobody to hear it, an 'error' ends the process: one client's reset
-  // would cost all of them their connections.
-  socket.on('error', (err) => console.error(`server: ${err.message}`))
-})
+// One thread runs everything here: Node calls a listener when something has happened.
+const server = net.createServer(echo)
 server.on('error', (err) => {
   console.error(`server: ${err.message}`)
   process.exitCode = 1
 })
-server.listen(port, host, () => {
-  console.log('listening on', at(server.address().address, server.address().port))
-})
+server.listen(port, host, () => console.log('listening on', at(server.address())))
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
@@ -35,6 +26,19 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   })
 }
 
-function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+// echo is called once for each connection; socket is the new connection.
+function echo (socket) {
+  const peer = at({ address: socket.remoteAddress, port: socket.remotePort })
+  console.log(`${peer} connected`)
+  // pipe stops reading while what it wrote waits, and at the client's FIN ends
+  // our half too, once all is sent back.
+  socket.pipe(socket)
+  socket.on('close', () => console.log(`${peer} closed after ${socket.bytesWritten} bytes`))
+  // With nobody to listen for it, an 'error' ends the process: one client's reset
+  // would cost all of them their connections.
+  socket.on('error', (err) => console.error(`server: ${err.message}`))
+}
+
+function at ({ address, port }) {
+  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
 }
