@@ -29,8 +29,14 @@ func Transcript(t *testing.T, name string, programs ...*Program) {
 		}
 		chapter, section, _ := strings.Cut(p.Section, "/")
 		fmt.Fprintf(&b, "$ ./bazelw run //%s:%s", chapter, section)
-		if len(p.Args) > 0 {
-			fmt.Fprintf(&b, " -- %s", strings.Join(p.Args, " "))
+		for j, arg := range p.Args {
+			if j == 0 {
+				b.WriteString(" --")
+			}
+			if strings.ContainsAny(arg, " []*?") { // to a shell
+				arg = "'" + arg + "'"
+			}
+			b.WriteString(" " + arg)
 		}
 		b.WriteString("\n" + normaliseTimes(strings.Join(p.Lines(), "")))
 	}

@@ -43,6 +43,7 @@ const (
 	tcpEstablished = 1
 	tcpSynSent     = 2
 	tcpFinWait2    = 5
+	tcpTimeWait    = 6
 	tcpCloseWait   = 8
 )
 
@@ -171,6 +172,16 @@ func testPipeDiskFillsUp(t *testing.T, section string, args ...string) {
 		server.Await("closed")
 		server.ExitSaying(0, section+`: .*no space left on device.*\n`)
 	})
+}
+
+// urgent sends a byte out of band, as TCP's urgent data.
+func urgent(t *testing.T, conn *net.TCPConn, b byte) {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	assert.NilError(t, err)
+	var failed error
+	assert.NilError(t, raw.Control(func(fd uintptr) { failed = syscall.Sendto(int(fd), []byte{b}, syscall.MSG_OOB, nil) }))
+	assert.NilError(t, failed)
 }
 
 // urgent sends a byte out of band, as TCP's urgent data.

@@ -3,23 +3,35 @@ package tcp_server
 import (
 	"context"
 	"fmt"
-	"math"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
-	"gotest.tools/v3/poll"
 
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
 	"example.com/sockets/integration/peer"
 	"example.com/sockets/integration/wire"
 )
+
+// listenerOf returns a duplicate of a program's socket that listens.
+func listenerOf(t *testing.T, p *harness.Program) (fd int) {
+	t.Helper()
+	for _, fd := range peer.SocketsOf(t, p) {
+		if accepts, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); accepts == 1 {
+			return fd
+		}
+	}
+	t.Fatalf("%s does not listen", p.Section)
+	return -1
+}
 
 // backlogOf returns how many connections wait in a listener's queue, and its
 // backlog, as the kernel tells of a socket that listens (tcp_get_info).
@@ -30,71 +42,187 @@ func backlogOf(t *testing.T, listener int) (queue, backlog int) {
 	return int(info.Unacked), int(info.Sacked)
 }
 
-// The kernel has the backlog that the program was told, or as much of it as the
-// system allows, and the program says which.
+// awaitQueue waits until so many connections are in a listener's queue.
+func awaitQueue(t *testing.T, listener, n int) {
+	t.Helper()
+	peer.Until(t, fmt.Sprintf("%d wait", n), func() bool { queue, _ := backlogOf(t, listener); return queue == n })
+}
+
+// The kernel has the backlog that the program names: the flag's, 511 by default,
+// somaxconn at most.
 func TestListenBacklog(t *testing.T) {
 	t.Parallel()
 	lab.Require(t, "namespaces", lab.Isolated())
 	h := lab.NewHost(t, "h")
-	for _, c := range []struct{ flag, somaxconn, want int }{
-		{0, 4096, 511}, {1, 4096, 1}, {4096, 4096, 4096}, {4097, 4096, 4096}, {math.MaxInt32, 4096, 4096}, {511, 5, 5}, {4, 5, 4},
+	for _, c := range []struct {
+		flag            string
+		somaxconn, want int
+	}{
+		{"", 4096, 511}, {"0", 4096, 0}, {"1", 4096, 1}, {"4096", 4096, 4096}, {"4097", 4096, 4096},
+		{"4294967297", 4096, 4096}, // 1 to who takes the lower half of it
+		{"511", 5, 5}, {"4", 5, 4},
 	} {
-		var err error
-		h.Do(func() { err = os.WriteFile("/proc/sys/net/core/somaxconn", []byte(strconv.Itoa(c.somaxconn)), 0) })
-		assert.NilError(t, err)
+		peer.SetSysctl(t, h, "net/core/somaxconn", strconv.Itoa(c.somaxconn))
 		args := []string{"-addr", "127.0.0.1:0"}
-		if c.flag > 0 {
-			args = append(args, "-backlog", strconv.Itoa(c.flag))
+		if c.flag != "" {
+			args = append(args, "-backlog", c.flag)
 		}
 		server := harness.Start(t, h, "tcp_server/listen", args...)
 		server.Line(fmt.Sprintf(`listening on 127\.0\.0\.1:\d+ with a backlog of %d`, c.want))
-		fds := peer.SocketsOf(t, server)
-		assert.Equal(t, len(fds), 1)
-		_, backlog := backlogOf(t, fds[0])
+		_, backlog := backlogOf(t, listenerOf(t, server))
 		assert.Equal(t, backlog, c.want)
 		server.Stop()
 	}
 }
 
-// A backlog of 1 lets two connections complete. The third client's SYN is
-// dropped: it is not refused, it goes on trying, and is connected once there is
-// room.
+// Node passes its backlog, for 0 it passes 511, and it accepts by itself.
+func TestListenNodeBacklog(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	node := harness.Node(t, h)
+	for given, want := range map[string]int{"7": 7, "0": 511} {
+		server := node("tcp_server/listen", "--addr", "127.0.0.1:0", "--backlog", given)
+		addr := server.Line(`listening on (\S+) with a backlog of ` + given)[0]
+		listener := listenerOf(t, server)
+		_, backlog := backlogOf(t, listener)
+		assert.Equal(t, backlog, want)
+		peer.DialTCP(t, h, addr)
+		awaitQueue(t, listener, 0)
+		peer.LetGo(t, listener)
+		server.Stop()
+	}
+}
+
+// With a backlog of 1 two connections complete, with 0 one. The next client's SYN is
+// dropped: it is not refused, it goes on trying, and is connected when one is accepted.
 func TestListenQueue(t *testing.T) {
 	t.Parallel()
 	lab.Require(t, "namespaces", lab.Isolated())
-	h := lab.NewHost(t, "h")
-	server, addr := tcpServer(t, h, "listen", "-backlog", "1")
-	listener := peer.SocketsOf(t, server)[0]
-	queued := func(n int) {
-		t.Helper()
-		peer.Until(t, fmt.Sprintf("%d wait", n), func() bool { queue, _ := backlogOf(t, listener); return queue == n })
-	}
-	for n := 1; n <= 2; n++ {
-		peer.Write(t, peer.DialTCP(t, h, addr), []byte("nobody reads this"))
-		queued(n)
-	}
-
-	at := netip.MustParseAddrPort(addr)
-	var third int
-	var err error
-	h.Do(func() {
-		if third, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err == nil {
-			err = unix.Connect(third, &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())})
+	for _, backlog := range []int{0, 1} {
+		h := lab.NewHost(t, "h")
+		server, addr := tcpServer(t, h, "listen", "-backlog", strconv.Itoa(backlog))
+		listener := listenerOf(t, server)
+		for n := range backlog + 1 {
+			peer.Write(t, peer.DialTCP(t, h, addr), "nobody reads this")
+			awaitQueue(t, listener, n+1)
 		}
-	})
-	assert.ErrorIs(t, err, unix.EINPROGRESS)
-	defer unix.Close(third)
-	peer.Until(t, "a SYN is dropped", func() bool { return peer.Counter(t, h, "TcpExt", "ListenOverflows") > 0 })
-	queued(2)
-	assert.Equal(t, stateOf(t, third), tcpSynSent)
 
-	// In place of the program, which never does that.
-	accepted, _, err := unix.Accept4(listener, unix.SOCK_CLOEXEC)
-	assert.NilError(t, err)
-	defer unix.Close(accepted)
-	peer.Until(t, "the third is connected", func() bool { return stateOf(t, third) == tcpEstablished })
-	queued(2)
+		at := netip.MustParseAddrPort(addr)
+		var last int
+		var err error
+		h.Do(func() {
+			if last, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err == nil {
+				err = unix.Connect(last, &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())})
+			}
+		})
+		assert.ErrorIs(t, err, unix.EINPROGRESS)
+		defer unix.Close(last)
+		peer.Until(t, "a SYN is dropped", func() bool { return peer.Counter(t, h, "TcpExt", "ListenOverflows") > 0 })
+		awaitQueue(t, listener, backlog+1)
+		assert.Equal(t, stateOf(t, last), tcpSynSent)
+
+		// In place of the program, which never does that.
+		accepted, _, err := unix.Accept4(listener, unix.SOCK_CLOEXEC)
+		assert.NilError(t, err)
+		defer unix.Close(accepted)
+		peer.Until(t, "it is connected", func() bool { return stateOf(t, last) == tcpEstablished })
+		awaitQueue(t, listener, backlog+1)
+		server.Stop()
+	}
+}
+
+// Who waits is reset when the listener closes.
+func TestListenResets(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server, addr := tcpServer(t, h, "listen")
+	conn := peer.DialTCP(t, h, addr)
 	server.Stop()
+	_, err := conn.Read(make([]byte, 1))
+	assert.ErrorIs(t, err, syscall.ECONNRESET)
+}
+
+// A dropped SYN is sent again after one second, and after one more, or after two where
+// the kernel is old or was told so: net.ipv4.tcp_syn_linear_timeouts.
+func TestListenRetries(t *testing.T) {
+	for _, linear := range []string{"4", "0"} {
+		t.Run(linear, func(t *testing.T) {
+			t.Parallel()
+			client, server, c := peer.Cabled(t)
+			const sysctl = "net/ipv4/tcp_syn_linear_timeouts"
+			second := 2 * time.Second
+			if _, err := os.Stat("/proc/sys/" + sysctl); err == nil { // since Linux 6.5
+				peer.SetSysctl(t, client, sysctl, linear)
+				if linear != "0" {
+					second = time.Second
+				}
+			}
+			p := harness.Start(t, server, "tcp_server/listen", "-addr", peer.Here, "-backlog", "0")
+			p.Line(`listening on ` + peer.Here + ` with a backlog of 0`)
+			peer.DialTCP(t, client, peer.Here)
+			c.Await("the handshake", peer.Seen(wire.ACK, 1))
+			cancel := dialInVain(t, client)
+			events := c.Await("two tries more", peer.Seen(wire.SYNAgain, 2))
+			cancel()
+			syn, again := wire.Only(events, wire.SYN), wire.Only(events, wire.SYNAgain)
+			near := func(pause, want time.Duration) {
+				t.Helper()
+				assert.Assert(t, pause > want*3/4 && pause < want*3/2, "a pause of %v, want %v", pause, want)
+			}
+			near(again[0].Time.Sub(syn[1].Time), time.Second)
+			near(again[1].Time.Sub(again[0].Time), second)
+			p.Stop()
+		})
+	}
+}
+
+// dialInVain begins to connect to a server that does not answer, until it is told
+// to give up.
+func dialInVain(t *testing.T, on *lab.Host) (giveUp func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error)
+	go on.Do(func() {
+		_, err := new(net.Dialer).DialContext(ctx, "tcp", peer.Here)
+		go func() { failed <- err }()
+	})
+	return func() {
+		t.Helper()
+		cancel()
+		assert.ErrorContains(t, <-failed, "canceled")
+	}
+}
+
+// A server can be started again while its port is in TIME_WAIT. A socket without
+// SO_REUSEADDR is refused then, and any is while another listens.
+func TestListenAgain(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		server := start("tcp_server/server", "--addr", "127.0.0.1:0")
+		addr := server.Ready()
+		start("tcp_server/server", "--addr", addr).ExitSaying(1, `server: .*address already in use.*\n`)
+
+		conn := peer.DialTCP(t, h, addr)
+		server.Line(peer.Of(conn) + "connected")
+		server.Stop() // the server's FIN is the first
+		assert.Equal(t, len(peer.Finish(t, conn)), 0)
+		port := int(netip.MustParseAddrPort(addr).Port())
+		peer.Until(t, "the server's side is in TIME_WAIT", func() bool {
+			return slices.ContainsFunc(peer.TCPSockets(t, h), func(s peer.TCPSocket) bool {
+				return s.Local == port && s.State == tcpTimeWait
+			})
+		})
+		var err error
+		h.Do(func() {
+			var plain int
+			if plain, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err == nil {
+				err = unix.Bind(plain, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: port})
+				unix.Close(plain)
+			}
+		})
+		assert.ErrorIs(t, err, unix.EADDRINUSE)
+		again := start("tcp_server/server", "--addr", addr)
+		assert.Equal(t, again.Ready(), addr)
+		again.Stop()
+	})
 }
 
 func stateOf(t *testing.T, fd int) int {
@@ -104,45 +232,7 @@ func stateOf(t *testing.T, fd int) int {
 	return int(info.State)
 }
 
-// Both listen with the backlog they were given. In Go's program a connection
-// stays in the queue, since nobody accepts it; Node accepts on its own.
-func TestListenNodeBacklog(t *testing.T) {
-	queue := func(t *testing.T, s *harness.Program) *unix.TCPInfo {
-		for _, fd := range peer.SocketsOf(t, s) {
-			if accepts, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); accepts == 1 {
-				info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-				assert.NilError(t, err)
-				return info // of a listener: Unacked wait, Sacked may
-			}
-		}
-		t.Fatal("no listener")
-		return nil
-	}
-	connect := func(t *testing.T, h *lab.Host, start harness.Starter) *harness.Program {
-		s := start("tcp_server/listen", "--backlog", "7")
-		s.Line(`listening on 127\.0\.0\.1:8080 with a backlog of 7`)
-		assert.Equal(t, queue(t, s).Sacked, uint32(7))
-		peer.DialTCP(t, h, "127.0.0.1:8080")
-		peer.DialTCP(t, h, "127.0.0.1:8080")
-		return s
-	}
-	harness.Compare(t, func(t *testing.T, h *lab.Host, goes harness.Starter) {
-		s := connect(t, h, goes)
-		assert.Equal(t, queue(t, s).Unacked, uint32(2))
-		s.Stop()
-	}, func(t *testing.T, h *lab.Host, node harness.Starter) {
-		s := connect(t, h, node)
-		poll.WaitOn(t, func(poll.LogT) poll.Result {
-			if n := queue(t, s).Unacked; n > 0 {
-				return poll.Continue("%d wait to be accepted", n)
-			}
-			return poll.Success()
-		}, poll.WithTimeout(harness.Patience()), poll.WithDelay(5*time.Millisecond))
-		s.Stop()
-	})
-}
-
-// With the queue full no answer comes, and the client's system asks again.
+// With the queue full no answer comes, and the client's system sends its SYN again.
 func TestListenWire(t *testing.T) {
 	t.Parallel()
 	client, server, c := peer.Cabled(t)
@@ -150,18 +240,10 @@ func TestListenWire(t *testing.T) {
 	p.Line(`listening on ` + peer.Here + ` with a backlog of 1`)
 	first, second := peer.DialTCP(t, client, peer.Here), peer.DialTCP(t, client, peer.Here)
 	c.Await("two handshakes", peer.Seen(wire.ACK, 2))
-	ctx, cancel := context.WithCancel(t.Context())
-	failed := make(chan error)
-	go func() {
-		client.Do(func() {
-			_, err := new(net.Dialer).DialContext(ctx, "tcp", peer.Here)
-			go func() { failed <- err }()
-		})
-	}()
+	giveUp := dialInVain(t, client)
 	events := c.Await("the second try", peer.Seen(wire.SYNAgain, 1))
 	peer.Drawn(t, "listen", events, party("first", first), party("second", second),
 		wire.Party{Name: "third", Addr: "10.0.0.2"})
-	cancel()
-	assert.ErrorContains(t, <-failed, "canceled")
+	giveUp()
 	p.Stop()
 }

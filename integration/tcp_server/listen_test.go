@@ -1,15 +1,11 @@
 package tcp_server
 
 import (
-	"errors"
 	"runtime"
-	"syscall"
 	"testing"
 
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
-	"example.com/sockets/integration/peer"
-	"gotest.tools/v3/assert"
 )
 
 // The kernel connects clients that the program never accepts, and takes what
@@ -26,26 +22,4 @@ func TestListenTranscript(t *testing.T) {
 	client.Stop() // it would wait for ever
 	server.Stop()
 	harness.Transcript(t, "listen.txt", server, client)
-}
-
-// A connection is a client's as soon as the kernel has made it.
-func TestListenNode(t *testing.T) {
-	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
-		s := server("tcp_server/listen")
-		s.Line(`listening on 127\.0\.0\.1:8080 with a backlog of 511`)
-		c, _ := peer.Waiting(client)
-		c.Stop()
-		s.Stop()
-	})
-}
-
-// Who waits in the queue when the server stops gets RST.
-func TestListenStops(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	server, addr := tcpServer(t, h, "listen")
-	conn := peer.DialTCP(t, h, addr)
-	server.Stop()
-	_, err := conn.Read(make([]byte, 1))
-	assert.Assert(t, errors.Is(err, syscall.ECONNRESET), "%v", err)
 }

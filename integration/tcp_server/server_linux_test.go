@@ -1,35 +1,147 @@
 package tcp_server
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"os"
+	"os/exec"
+	"regexp"
 	"testing"
 
 	"gotest.tools/v3/assert"
 
+	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
 	"example.com/sockets/integration/peer"
 	"example.com/sockets/integration/wire"
 )
 
-// io.Copy from a connection to a connection is splice(2): the bytes pass
-// through a pipe in the kernel, which takes two descriptors besides the
-// connection's own.
-func TestServerSplices(t *testing.T) {
+// What follows an urgent byte comes back as well. That byte does not: the kernel
+// keeps it for who asks.
+func TestServerUrgent(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		server := start("tcp_server/server", "--addr", "127.0.0.1:0")
+		conn := peer.DialTCP(t, h, server.Ready())
+		server.Line(peer.Of(conn) + "connected")
+		peer.Echoes(t, conn, "before")
+		urgent(t, conn, '!')
+		peer.Write(t, conn, "after")
+		assert.Equal(t, string(peer.Finish(t, conn)), "after")
+		server.Line(peer.Of(conn) + "closed after 11 bytes")
+		server.Stop()
+	})
+}
+
+// A client that writes more than all buffers hold before it reads waits: nothing moves
+// any more. When it reads, it gets all.
+func TestServerWaits(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		server := start("tcp_server/server", "--addr", "127.0.0.1:0")
+		conn := peer.DialTCP(t, h, server.Ready())
+		server.Line(peer.Of(conn) + "connected")
+		const size = 64 << 20
+		sent := make(chan error, 1)
+		go func() {
+			_, err := conn.Write(make([]byte, size))
+			sent <- errors.Join(err, conn.CloseWrite())
+		}()
+		awaitFull(t, h, conn.LocalAddr().String())
+		n, err := io.Copy(io.Discard, conn)
+		assert.NilError(t, errors.Join(err, <-sent))
+		assert.Equal(t, n, int64(size))
+		server.Line(fmt.Sprintf("%sclosed after %d bytes", peer.Of(conn), size))
+		server.Stop()
+	})
+}
+
+// One descriptor a connection: no pipe, so no splice(2).
+func TestServerDescriptors(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	server, addr := tcpServer(t, h, "server")
+	peer.Echoes(t, peer.DialTCP(t, h, addr), "hello")
+	before := peer.Descriptors(t, server)
 	for range 10 {
 		peer.Echoes(t, peer.DialTCP(t, h, addr), "hello")
 	}
-	open := fmt.Sprint(peer.Descriptors(t, server))
-	assert.Equal(t, strings.Count(open, "socket:"), 1+10, open)
-	assert.Assert(t, strings.Count(open, "pipe:") >= 20, open) // and those of stdout and stderr
+	after := peer.Descriptors(t, server)
+	assert.Equal(t, len(after), len(before)+10, "%v", after)
+	assert.Equal(t, peer.SocketsAmong(after), 1+11, "%v", after)
 	server.Stop()
 }
 
-// An echo, then FIN from both.
+// IPv6, and link-local addresses with their zone.
+func TestServerIPv6(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		server := start("tcp_server/server", "--addr", "[::1]:0")
+		conn := peer.DialTCP(t, h, server.Ready())
+		server.Line(peer.Of(conn) + "connected")
+		peer.Echoes(t, conn, "hello")
+		peer.Finish(t, conn)
+		server.Line(peer.Of(conn) + "closed after 5 bytes")
+		server.Stop()
+
+		client := lab.NewHost(t, "client")
+		lab.Link(t, h, "fe80::1/64", client, "fe80::2/64")
+		server = start("tcp_server/server", "--addr", "[fe80::1%eth0]:8080")
+		assert.Equal(t, server.Ready(), "[fe80::1%eth0]:8080")
+		c := harness.Start(t, client, "tcp_client/client", "-addr", "[fe80::1%eth0]:8080")
+		from := regexp.QuoteMeta(c.Line(`connected to \[fe80::1%eth0\]:8080 from (\[fe80:[0-9a-f:]+%eth0\]:\d+)`)[0])
+		c.Await(`received 5 bytes: "hello"`)
+		c.Line("closed")
+		c.Exit(0)
+		server.Line(from + " connected")
+		server.Line(from + " closed after 5 bytes")
+		server.Stop()
+	})
+}
+
+// While nobody reads its output it serves no newcomer: what that one sends stays
+// unread.
+func TestServerOutputUnread(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	p := peer.StartDeaf(t, h, "tcp_server/server", 1)
+	conn := peer.DialTCP(t, h, "127.0.0.1:8080")
+	peer.Write(t, conn, "hello")
+	p.AwaitLine()
+	assert.Equal(t, unreadOf(t, h, conn.LocalAddr().String()), 5)
+	p.Kill()
+}
+
+// When the reader of its output has gone, the server's next line ends it in Go
+// (SIGPIPE), and in Node the next but one ('error' of process.stdout).
+func TestServerOutputReaderGone(t *testing.T) {
+	run := func(t *testing.T, h *lab.Host, command ...string) *harness.Program {
+		out, in, err := os.Pipe()
+		assert.NilError(t, err)
+		defer in.Close()
+		// Its output is not the harness's pipe, which stays open.
+		cmd := exec.Command("/bin/sh", append([]string{"-c", `exec "$@" >&3 3>&-`, "sh"}, command...)...)
+		cmd.ExtraFiles = []*os.File{in}
+		p := harness.Command(t, h, cmd)
+		line, err := bufio.NewReader(out).ReadString('\n')
+		assert.NilError(t, err)
+		assert.Equal(t, line, "listening on 127.0.0.1:8080\n")
+		assert.NilError(t, out.Close())
+		return p
+	}
+	harness.Compare(t, func(t *testing.T, h *lab.Host, _ harness.Starter) {
+		p := run(t, h, harness.Binary(t, "tcp_server/server"))
+		peer.DialTCP(t, h, "127.0.0.1:8080")
+		p.Exit(-1) // by a signal
+	}, func(t *testing.T, h *lab.Host, _ harness.Starter) {
+		p := run(t, h, "node", harness.File(t, "tcp_server/server/main.js"))
+		conn := peer.DialTCP(t, h, "127.0.0.1:8080")
+		peer.Echoes(t, conn, "hello")
+		peer.Finish(t, conn)
+		p.ExitSaying(1, `(?s).*Unhandled 'error' event.*write EPIPE.*`)
+	})
+}
+
+// The bytes go, the bytes come back, then FIN from both.
 func TestServerWire(t *testing.T) {
 	t.Parallel()
 	client, server, c := peer.Cabled(t)
