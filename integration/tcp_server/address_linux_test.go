@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -52,7 +51,7 @@ func TestAddressZone(t *testing.T) {
 
 			for _, zone := range []string{"", "%nope"} {
 				addr := "[fe80::1" + zone + "]:8080"
-				in(t, server)("tcp_server/address", "--addr", addr).ExitSaying(1, "address: .*"+regexp.QuoteMeta("fe80::1"+zone)+".*\n")
+				in(t, server)("tcp_server/address", "--addr", addr).ExitSaying(1, "address: .*(invalid argument|EINVAL).*\n")
 				in(t, client)("tcp_client/unref", "--addr", addr).ExitSaying(1, "unref: .*(invalid argument|EINVAL).*\n")
 			}
 			s = in(t, server)("tcp_server/address", "--addr", "[::1%lo]:0")

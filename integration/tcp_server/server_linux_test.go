@@ -27,11 +27,35 @@ func TestServerUrgent(t *testing.T) {
 		server.Line(peer.Of(conn) + "connected")
 		peer.Echoes(t, conn, "before")
 		urgent(t, conn, '!')
-		peer.Write(t, conn, "after")
-		assert.Equal(t, string(peer.Finish(t, conn)), "after")
+		peer.Echoes(t, conn, "after")
+		assert.Equal(t, len(peer.Finish(t, conn)), 0)
 		server.Line(peer.Of(conn) + "closed after 11 bytes")
 		server.Stop()
 	})
+}
+
+// From connection to connection io.Copy gets no further than an urgent byte, and ends at
+// the client's FIN with no error.
+func TestServerSplice(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	ln := peer.ListenTCP(t, h, "127.0.0.1:0")
+	client := peer.DialTCP(t, h, ln.Addr().String())
+	conn := peer.AcceptTCP(t, ln)
+	type end struct {
+		n   int64
+		err error
+	}
+	ended := make(chan end, 1)
+	go func() {
+		n, err := io.Copy(conn, conn)
+		ended <- end{n, err}
+	}()
+	peer.Echoes(t, client, "before")
+	urgent(t, client, '!')
+	peer.Write(t, client, "after")
+	assert.NilError(t, client.CloseWrite())
+	assert.Equal(t, <-ended, end{6, nil})
 }
 
 // A client that writes more than all buffers hold before it reads waits: nothing moves

@@ -56,10 +56,10 @@ func echo(conn net.Conn) {
 	peer := conn.RemoteAddr()
 	fmt.Println(peer, "connected")
 	// Copy reads, writes, and ends at EOF, the client's FIN, when all that came
-	// before has been written. It would not even touch the bytes: it would ask conn
-	// for its method ReadFrom, and that lets the kernel move them by splice(2). But
-	// splice takes an urgent byte (MSG_OOB) for the end, and the rest would be lost.
-	// So Copy gets a Writer that can do nothing else.
+	// before has been written. It would not even touch the bytes: it would find
+	// conn's method ReadFrom, which lets the kernel move them by splice(2). But splice
+	// gets no further than an urgent byte (MSG_OOB), and what follows would be lost
+	// without an error. So Copy gets a Writer that can do nothing else.
 	n, err := io.Copy(struct{ io.Writer }{conn}, conn)
 	if err != nil { // a reset, say: this connection's error, and nobody else's
 		log.Print(err)
