@@ -184,16 +184,6 @@ func urgent(t *testing.T, conn *net.TCPConn, b byte) {
 	assert.NilError(t, failed)
 }
 
-// urgent sends a byte out of band, as TCP's urgent data.
-func urgent(t *testing.T, conn *net.TCPConn, b byte) {
-	t.Helper()
-	raw, err := conn.SyscallConn()
-	assert.NilError(t, err)
-	var failed error
-	assert.NilError(t, raw.Control(func(fd uintptr) { failed = syscall.Sendto(int(fd), []byte{b}, syscall.MSG_OOB, nil) }))
-	assert.NilError(t, failed)
-}
-
 // party is one of several connections of the client's.
 func party(name string, conn net.Conn) wire.Party {
 	return wire.Party{Name: name, Addr: conn.LocalAddr().String()}
