@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -37,7 +36,7 @@ func main() {
 }
 
 func talk(ctx context.Context, addr, message string) error {
-	// A Dialer tries all addresses of a name, and gives up when ctx does.
+	// DialContext tries all addresses of a name, and gives up when ctx does.
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return err
@@ -46,23 +45,26 @@ func talk(ctx context.Context, addr, message string) error {
 	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Read that waits
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
 
-	n, err := io.WriteString(conn, message)
-	if err != nil {
+	if _, err := io.WriteString(conn, message); err != nil {
 		return err
 	}
-	fmt.Printf("sent %d bytes: %.64q\n", n, message)
-
-	// FIN tells the server that this was all. Close would send it too, and would
-	// throw away what the server still has to say.
+	fmt.Printf("sent %d bytes: %.64q\n", len(message), message)
+	// FIN tells the server that this was all. Close would send it too, and answer with
+	// RST what the server has still to say.
 	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
 		return err
 	}
+	return receive(conn)
+}
+
+// receive prints what comes until the server's FIN.
+func receive(conn net.Conn) error {
 	for buf := make([]byte, 65536); ; {
-		n, err := conn.Read(buf) // as much as is there: a reply may come in pieces
+		n, err := conn.Read(buf) // as much as is there: one reply may be several reads
 		if n > 0 {
 			fmt.Printf("received %d bytes: %.64q\n", n, buf[:n])
 		}
-		if errors.Is(err, io.EOF) { // the server's FIN
+		if err == io.EOF { // FIN is no error: the server has sent all
 			return nil
 		} else if err != nil {
 			return err

@@ -1,4 +1,4 @@
-// Client sends a message over TCP and prints all that comes back.
+// Client sends a message, says that this was all, and prints what comes back.
 //
 //	node tcp_client/client/main.js
 'use strict'
@@ -11,21 +11,24 @@ const { addr, message } = parseArgs({ options: {
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
-const socket = net.connect(port, host, () => {
+//weave:talk
+const socket = net.connect(port, host) // returns at once, still connecting
+socket.on('connect', () => {
   console.log('connected to', at(socket.remoteAddress, socket.remotePort),
     'from', at(socket.localAddress, socket.localPort))
   const data = Buffer.from(message)
   socket.write(data, () => console.log(`sent ${data.length} bytes: ${quote(data)}`))
-  // FIN tells the server that this is all. Reading goes on until its FIN:
-  // destroy() would throw away what it still has to say.
+  // FIN, once the data has gone: this was all. destroy() would end our reading too.
   socket.end()
 })
 socket.on('data', (data) => console.log(`received ${data.length} bytes: ${quote(data)}`))
-socket.on('error', (err) => {
-  console.error(`client: ${err.message}`)
+// Both halves have ended: Node closes the socket by itself.
+socket.on('close', (hadError) => hadError || console.log('closed'))
+//weave:end
+socket.on('error', (err) => { // one for several addresses has no message
+  console.error(`client: ${err.message || err.code}`)
   process.exitCode = 1
 })
-socket.on('close', (hadError) => hadError || console.log('closed'))
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => socket.destroy())
@@ -35,7 +38,6 @@ function at (ip, port) {
   return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
 }
 
-// quote shows the first 64 bytes of data, much as Go's %q does.
 function quote (data) {
-  return JSON.stringify(data.subarray(0, 64).toString()) + (data.length > 64 ? '…' : '')
+  return JSON.stringify(data.subarray(0, 64).toString())
 }

@@ -1,12 +1,13 @@
-// Close ends a TCP connection in one of the three ways there are.
+// Close ends a connection in one of three ways: with FIN while it goes on reading,
+// with FIN and no more reading, or with RST.
 //
-//	bazel run //tcp_server:server      in one terminal
-//	bazel run //tcp_client:close      in another
+//	go run ./tcp_server/server                  in one terminal
+//	go run ./tcp_client/close -how destroy      in another, or ./bazelw run //tcp_client:close -- -how destroy
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -14,105 +15,75 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
+	"slices"
 	"syscall"
 )
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("close: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "close shows the ways to end a TCP connection: with a FIN and still reading, at once, or with a reset.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to connect to")
-	how := flag.String("how", "end", "end, destroy or reset: the `way` to end the connection")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
-	case *how != "end" && *how != "destroy" && *how != "reset":
-		misuse("-how %q is not end, destroy or reset", *how)
+	how := flag.String("how", "end", "`way` to end the connection: end, destroy or reset")
+	if flag.Parse(); flag.NArg() > 0 || !slices.Contains([]string{"end", "destroy", "reset"}, *how) {
+		log.Fatalf("want -how end, destroy or reset and no argument after the flags, not %q %q", *how, flag.Args())
 	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", *addr)
-	if ctx.Err() != nil {
-		fmt.Println("closed")
-		return
-	} else if err != nil {
+	context.AfterFunc(ctx, stop) // a second signal kills
+	last, err := connect(ctx, *addr, *how)
+	if err != nil && ctx.Err() == nil {
+		log.Fatal(err)
+	} else if err != nil { // a signal closed the connection first
+		last = "closed"
+	}
+	if _, err := fmt.Println(last); err != nil {
 		log.Fatal(err)
 	}
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		conn.Close()
-	})
-	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
+}
 
-	tcp := conn.(*net.TCPConn)
-	switch *how {
-	case "end":
-		// FIN: we have sent all. The other direction stays open.
-		if err := tcp.CloseWrite(); err == nil {
-			fmt.Println("ended: sent FIN, still reading")
-		} else if ctx.Err() == nil {
-			log.Fatal(err)
-		}
-	case "destroy":
-		// Both directions at once. The peer sees a FIN too, and learns that nobody
-		// reads any more only when it sends: the kernel answers that with a reset.
-		// Bytes that came and were not read make it a reset at once (RFC 9293, 3.6.1).
-		tcp.Close()
-		fmt.Println("destroyed")
-		return
-	case "reset":
-		// With a linger time of 0 closing is ABORT of RFC 9293, 3.10.5: the kernel
-		// drops what it has not sent yet, and sends RST instead of FIN.
-		if err := tcp.SetLinger(0); err == nil {
-			tcp.Close()
-			fmt.Println("reset: sent RST")
-			return
-		} else if ctx.Err() == nil {
-			log.Fatal(err)
-		}
+func connect(ctx context.Context, addr, how string) (last string, err error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return "", err
 	}
+	defer conn.Close()
+	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Read that waits
+	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
+	return end(conn.(*net.TCPConn), how)
+}
 
+// end ends the connection, and returns what there is to say when that is done.
+func end(conn *net.TCPConn, how string) (last string, err error) {
+	switch how {
+	case "destroy":
+		// Both halves at once. The peer gets a FIN here too, and learns that nobody reads
+		// any more only when it sends: our kernel answers that with RST. If data has come
+		// that we have not read, Close itself sends RST, no FIN (RFC 9293, 3.6.1).
+		return "destroyed", conn.Close()
+	case "reset":
+		// With a linger time of 0 Close is ABORT (RFC 9293, 3.10.5): the kernel drops what
+		// it has not sent yet, and sends RST.
+		return "reset: sent RST", cmp.Or(conn.SetLinger(0), conn.Close())
+	}
+	// Our half only: FIN says that we have sent all, and we read on until the peer's.
+	if err := conn.CloseWrite(); err != nil {
+		return "", err
+	}
+	fmt.Println("ended: sent FIN, still reading")
+	return "closed", receive(conn)
+}
+
+// receive prints what comes until the peer's FIN.
+func receive(conn net.Conn) error {
 	for buf := make([]byte, 65536); ; {
 		n, err := conn.Read(buf)
 		if n > 0 {
-			fmt.Printf("received %d bytes: %s\n", n, quote(buf[:n]))
+			fmt.Printf("received %d bytes: %.64q\n", n, buf[:n])
 		}
-		if errors.Is(err, io.EOF) || ctx.Err() != nil {
-			conn.Close()
-			fmt.Println("closed")
-			return
+		if err == io.EOF {
+			return nil
 		} else if err != nil {
-			log.Fatal(err)
+			return err
 		}
 	}
-}
-
-// quote shows the first 64 bytes of data.
-func quote(data []byte) string {
-	if len(data) > 64 {
-		return fmt.Sprintf("%q…", data[:64])
-	}
-	return fmt.Sprintf("%q", data)
-}
-
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	return err == nil
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "close: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
 }

@@ -1,6 +1,7 @@
-// Close shows three ways to close a connection: end, destroy and reset.
+// Close ends a connection in one of three ways: with FIN while it goes on reading,
+// with FIN and no more reading, or with RST.
 //
-//	node tcp_client/close/main.js
+//	node tcp_client/close/main.js --how destroy
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')
@@ -14,25 +15,31 @@ const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 const socket = net.connect(port, host, () => {
   console.log('connected to', at(socket.remoteAddress, socket.remotePort),
     'from', at(socket.localAddress, socket.localPort))
-  switch (how) {
-    case 'end': // FIN: we have sent all. The other direction stays open.
-      socket.end()
-      console.log('ended: sent FIN, still reading')
-      socket.on('close', (hadError) => hadError || console.log('closed'))
-      break
-    case 'destroy': // both directions at once
-      socket.destroy()
-      console.log('destroyed')
-      break
-    case 'reset': // RST instead of FIN
-      socket.resetAndDestroy()
-      console.log('reset: sent RST')
-      break
-  }
+  end(socket)
 })
-socket.on('data', (data) => console.log(`received ${data.length} bytes: ${quote(data)}`))
+
+function end (socket) {
+  switch (how) {
+    case 'destroy':
+      // Both halves at once. What write() has queued in the process is dropped; in Go
+      // there is no such queue, and the kernel sends on what it has taken.
+      socket.destroy()
+      return console.log('destroyed')
+    case 'reset':
+      socket.resetAndDestroy()
+      return console.log('reset: sent RST')
+  }
+  // Our half only, after what is queued. FIN has been sent when this is called.
+  socket.end(() => {
+    console.log('ended: sent FIN, still reading')
+    socket.on('data', (data) => console.log(`received ${data.length} bytes: ${quote(data)}`))
+  })
+  // When all has been read, and then the peer's FIN, Node closes by itself.
+  socket.on('close', (hadError) => hadError || console.log('closed'))
+}
+
 socket.on('error', (err) => {
-  console.error(`close: ${err.message}`)
+  console.error(`close: ${err.message || err.code}`)
   process.exitCode = 1
 })
 
@@ -44,7 +51,6 @@ function at (ip, port) {
   return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
 }
 
-// quote shows the first 64 bytes of data, much as Go's %q does.
 function quote (data) {
-  return JSON.stringify(data.subarray(0, 64).toString()) + (data.length > 64 ? '…' : '')
+  return JSON.stringify(data.subarray(0, 64).toString())
 }

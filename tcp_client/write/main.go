@@ -1,10 +1,11 @@
-// Write sends many bytes over TCP and reads what comes back while it sends.
+// Write sends many bytes, and reads what comes back while it still sends.
 //
-//	bazel run //tcp_server:server      in one terminal
-//	bazel run //tcp_client:write      in another
+//	go run ./tcp_server/server     in one terminal
+//	go run ./tcp_client/write      in another, or ./bazelw run //tcp_client:write
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -13,92 +14,68 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 )
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("write: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "write shows how to write much to a TCP connection: it sends bytes and counts what comes back.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to connect to")
-	bytes := flag.Int64("bytes", 1<<20, "`bytes` to send")
-	chunk := flag.Int("chunk", 65536, "`bytes` of each write, 1 to 16777216")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
-	case *bytes < 0:
-		misuse("-bytes %d is negative", *bytes)
-	case *chunk < 1 || *chunk > 1<<24:
-		misuse("-chunk %d is not from 1 to 16777216", *chunk)
+	bytes := flag.Uint64("bytes", 1<<20, "`number` of bytes to send")
+	chunk := flag.Uint64("chunk", 65536, "`number` of bytes in each write, 1 to 16777216")
+	if flag.Parse(); flag.NArg() > 0 || *chunk < 1 || *chunk > 1<<24 {
+		log.Fatalf("want a -chunk from 1 to 16777216 and no argument after the flags, not %d %q", *chunk, flag.Args())
 	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", *addr)
-	if ctx.Err() != nil {
-		fmt.Println("closed")
-		return
-	} else if err != nil {
+	context.AfterFunc(ctx, stop) // a second signal kills
+	if err := connect(ctx, *addr, *bytes, *chunk); err != nil && ctx.Err() == nil {
 		log.Fatal(err)
 	}
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		conn.Close()
-	})
-	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
+	if _, err := fmt.Println("closed"); err != nil {
+		log.Fatal(err)
+	}
+}
 
-	// A goroutine of its own reads, from the start. A peer that echoes stops
-	// reading once nobody reads its echo; then our writes would stop as well, and
-	// both would wait for ever.
+func connect(ctx context.Context, addr string, bytes, chunk uint64) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Write and a Read that wait
+	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
+	return exchange(conn.(*net.TCPConn), bytes, chunk)
+}
+
+// exchange writes and reads, each in a goroutine of its own.
+func exchange(conn *net.TCPConn, bytes, chunk uint64) error {
+	// Reading begins before writing does. A peer that echoes stops reading when nobody
+	// reads its echo; then our Write would wait for room, for ever.
+	read := make(chan error)
 	var received int64
-	var readErr error
-	read := make(chan struct{})
 	go func() {
-		received, readErr = io.Copy(io.Discard, conn) // ends at the peer's FIN
-		close(read)
+		var err error
+		received, err = io.Copy(io.Discard, conn) // until the peer's FIN
+		read <- err
 	}()
 
-	// Write returns when the kernel has taken all, however long that needs: there
-	// is no queue in the program, and nothing like 'drain' to wait for.
-	var written, writes int64
-	for buf := make([]byte, *chunk); err == nil && written < *bytes; {
-		var n int
-		n, err = conn.Write(buf[:min(int64(*chunk), *bytes-written)])
-		written += int64(n)
-		writes++
-	}
-	if err != nil && ctx.Err() == nil {
-		log.Fatal(err)
-	}
+	written, writes, err := write(conn, bytes, chunk)
 	fmt.Printf("wrote %d bytes in %d writes\n", written, writes)
-
-	conn.(*net.TCPConn).CloseWrite()
-	<-read
-	if readErr != nil && ctx.Err() == nil {
-		log.Fatal(readErr)
-	}
+	// FIN follows the last byte, and reading goes on until the peer's.
+	err = cmp.Or(err, conn.CloseWrite(), <-read) // the first error of the three
 	fmt.Printf("received %d bytes\n", received)
-	conn.Close()
-	fmt.Println("closed")
+	return err
 }
 
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
+// write returns how many bytes the kernel has taken. More a write cannot tell.
+func write(conn net.Conn, bytes, chunk uint64) (written uint64, writes int, err error) {
+	for buf := make([]byte, chunk); err == nil && written < bytes; writes++ {
+		// Write returns when the kernel has taken all, however long it waits for room: no
+		// queue in the program, no 'drain'. One that fails may have written a part, n.
+		var n int
+		n, err = conn.Write(buf[:min(chunk, bytes-written)])
+		written += uint64(n)
 	}
-	return err == nil
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "write: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+	return written, writes, err
 }

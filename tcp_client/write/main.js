@@ -1,4 +1,4 @@
-// Write sends many bytes and counts what comes back.
+// Write sends many bytes, and reads what comes back while it still sends.
 //
 //	node tcp_client/write/main.js
 'use strict'
@@ -12,44 +12,45 @@ const { addr, bytes, chunk } = parseArgs({ options: {
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
-let writes = 0
-let left = +bytes
-const data = Buffer.alloc(+chunk)
-
-const socket = net.connect(port, host, () => {
+// allowHalfOpen: the peer's FIN does not stop our writing. In Go it never does.
+const socket = net.connect({ host, port, allowHalfOpen: true })
+socket.on('connect', () => {
   console.log('connected to', at(socket.remoteAddress, socket.remotePort),
     'from', at(socket.localAddress, socket.localPort))
   write()
 })
 
-// write never waits, as a Write in Go does: what the kernel does not take stays
-// in the process. So it is for us to stop at the first false, until 'drain'.
+let left = +bytes
+let writes = 0
+const data = Buffer.alloc(+chunk)
+
+// write never waits: what the kernel does not take, Node queues, with no limit.
+// false says that the queue has reached its high-water mark. It is for us to stop.
 function write () {
   while (left > 0) {
     const piece = data.subarray(0, left)
     left -= piece.length
     writes++
     if (!socket.write(piece)) {
-      socket.once('drain', write)
+      socket.once('drain', write) // the queue is empty again
       return
     }
   }
-  console.log(`wrote ${socket.bytesWritten} bytes in ${writes} writes`)
-  socket.end()
+  // bytesWritten counts what is queued as well: it is true when all has gone.
+  socket.end(() => console.log(`wrote ${socket.bytesWritten} bytes in ${writes} writes`))
 }
 
-// Reading goes on meanwhile, without any doing of ours: there are no goroutines
-// to start, there is one loop for all events.
+// Reading goes on meanwhile: one loop does both, there is nothing to start.
 socket.resume()
-socket.on('end', () => console.log(`received ${socket.bytesRead} bytes`))
+socket.on('close', (hadError) => hadError ||
+  console.log(`received ${socket.bytesRead} bytes\nclosed`))
 socket.on('error', (err) => {
-  console.error(`write: ${err.message}`)
+  console.error(`write: ${err.message || err.code}`)
   process.exitCode = 1
 })
-socket.on('close', (hadError) => hadError || console.log('closed'))
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, () => socket.destroy())
+  process.once(signal, () => socket.destroy()) // how much the kernel took, Node cannot tell
 }
 
 function at (ip, port) {
