@@ -2,6 +2,9 @@ package peer
 
 import (
 	"net"
+	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -45,4 +48,21 @@ func Spoof(t *testing.T, raw *ipv4.RawConn, from net.IP, port int, to *net.UDPAd
 	payload := append([]byte{byte(port >> 8), byte(port), byte(to.Port >> 8), byte(to.Port), byte(n >> 8), byte(n), 0, 0}, data...)
 	header := &ipv4.Header{Version: 4, Len: 20, TotalLen: 20 + n, TTL: 64, Protocol: unix.IPPROTO_UDP, Src: from, Dst: to.IP}
 	assert.NilError(t, raw.WriteTo(header, payload, nil))
+}
+
+// Names gives a host a hosts(5) file of its own, of lines as "10.0.0.1 server": those
+// who start there from now on find these names and no others in it.
+func Names(t *testing.T, on *lab.Host, lines ...string) {
+	t.Helper()
+	_, err := os.Stat("/etc/hosts")
+	lab.Require(t, "namespaces", lab.Isolated())
+	lab.Require(t, "hosts file", err == nil) // it can be covered, not made
+	file := filepath.Join(t.TempDir(), "hosts")
+	assert.NilError(t, os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o644))
+	on.Do(func() { // mount_namespaces(7)
+		if err = unix.Unshare(unix.CLONE_NEWNS); err == nil {
+			err = unix.Mount(file, "/etc/hosts", "", unix.MS_BIND, "")
+		}
+	})
+	assert.NilError(t, err)
 }

@@ -50,15 +50,20 @@ func roomlessListener(t *testing.T, on *lab.Host, addr string) (ln *net.TCPListe
 // connect(2): its SYN has been sent and not answered.
 func connectingBy(t *testing.T, on *lab.Host, section string, args ...string) (p *harness.Program, ln *net.TCPListener, unblock func()) {
 	t.Helper()
-	return connectingTo(t, on, on, "127.0.0.1:0", section, args...)
+	return connecting(t, on, on, "127.0.0.1:0", harness.Go(t, on), section, args...)
 }
 
 // connectingTo is connectingBy with the listener on another host.
 func connectingTo(t *testing.T, on, remote *lab.Host, addr, section string, args ...string) (p *harness.Program, ln *net.TCPListener, unblock func()) {
 	t.Helper()
+	return connecting(t, on, remote, addr, harness.Go(t, on), section, args...)
+}
+
+func connecting(t *testing.T, on, remote *lab.Host, addr string, start harness.Starter, section string, args ...string) (p *harness.Program, ln *net.TCPListener, unblock func()) {
+	t.Helper()
 	lab.Require(t, "namespaces", lab.Isolated())
 	ln, unblock = roomlessListener(t, remote, addr)
-	p = harness.Start(t, on, "tcp_client/"+section, append(args, "-addr", ln.Addr().String())...)
+	p = start("tcp_client/"+section, append(args, "--addr", ln.Addr().String())...)
 	awaitProcTCP(t, on, "connecting", func(s peer.TCPSocket) bool {
 		return s.Remote == peer.TCPPort(ln.Addr()) && s.State == unix.BPF_TCP_SYN_SENT
 	})

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path"
 	"regexp"
 	"strings"
 	"testing"
@@ -25,15 +26,21 @@ func connectedFrom(p *harness.Program, addr net.Addr) (from string) {
 	return strings.Fields(p.Lines()[0])[4]
 }
 
-// dialledBy starts a section of the client's chapter against a listener of the
-// test and returns both ends. What the client says of the ends is true.
-func dialledBy(t *testing.T, on *lab.Host, section string, args ...string) (*harness.Program, *net.TCPConn) {
+// dialled starts a section of the client's chapter against a listener of the test
+// and returns both ends. What the client says of the ends is true.
+func dialled(t *testing.T, on *lab.Host, start harness.Starter, section string, args ...string) (*harness.Program, *net.TCPConn) {
 	t.Helper()
 	ln := peer.ListenTCP(t, on, "127.0.0.1:0")
-	p := harness.Start(t, on, "tcp_client/"+section, append(args, "-addr", ln.Addr().String())...)
+	p := start("tcp_client/"+section, append(args, "--addr", ln.Addr().String())...)
 	remote := peer.AcceptTCP(t, ln)
 	assert.Equal(t, connectedFrom(p, ln.Addr()), remote.RemoteAddr().String())
 	return p, remote
+}
+
+// dialledBy is dialled in Go.
+func dialledBy(t *testing.T, on *lab.Host, section string, args ...string) (*harness.Program, *net.TCPConn) {
+	t.Helper()
+	return dialled(t, on, harness.Go(t, on), section, args...)
 }
 
 // stopWaiting ends a program that waits for its peer by a signal. A second is what
@@ -66,13 +73,18 @@ func testFailures(t *testing.T, section string) {
 	p.ExitSaying(1, section+`: dial tcp: lookup host\.invalid.*\n`)
 }
 
-// testReset is a peer that resets a connection the client waits on.
+// testReset is a peer that resets a connection the client waits on: one line, and
+// exit code 1.
 func testReset(t *testing.T, p *harness.Program, remote *net.TCPConn) {
 	t.Helper()
-	_, section, _ := strings.Cut(p.Section, "/")
+	section := path.Base(p.Section)
+	if section == "node" {
+		section = path.Base(path.Dir(p.Args[0])) // of main.js
+	}
 	peer.Reset(t, remote)
 	ends := regexp.QuoteMeta(fmt.Sprintf("tcp %v->%v: ", remote.RemoteAddr(), remote.LocalAddr()))
-	p.ExitSaying(1, section+": (writeto "+ends+")?read "+ends+"read: connection reset by peer\n") // io.Copy names itself
+	inGo := "(writeto " + ends + ")?read " + ends + "read: connection reset by peer" // io.Copy names itself
+	p.ExitSaying(1, section+": ("+inGo+"|read ECONNRESET)\n")
 }
 
 // pair starts a server and a client, and returns the client's address as the

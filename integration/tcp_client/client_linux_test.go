@@ -1,6 +1,8 @@
 package tcp_client
 
 import (
+	"net"
+	"regexp"
 	"syscall"
 	"testing"
 
@@ -11,6 +13,61 @@ import (
 	"example.com/sockets/integration/lab"
 	"example.com/sockets/integration/peer"
 )
+
+// Of a name's two addresses, IPv6 and IPv4, the server may have either. It is found
+// when the other refuses, and when the other says nothing. When both refuse that is
+// one line; Node's error has no message then, only a code.
+func TestClientByName(t *testing.T) {
+	four, six := "10.0.0.1:8080", "[2001:db8::1]:8080" // RFC 3849
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		server := lab.NewHost(t, "server")
+		lab.Link(t, server, "10.0.0.1/24 2001:db8::1/64", h, "10.0.0.2/24 2001:db8::2/64")
+		peer.Names(t, h, "10.0.0.1 server", "2001:db8::1 server")
+		start("tcp_client/client", "--addr", "server:8080").ExitSaying(1, "client: (dial tcp .*: connect: connection refused|ECONNREFUSED)\n")
+
+		finds := func(ln *net.TCPListener) {
+			t.Helper()
+			client := start("tcp_client/client", "--addr", "server:8080")
+			remote := peer.AcceptTCP(t, ln)
+			assert.Equal(t, connectedFrom(client, ln.Addr()), remote.RemoteAddr().String())
+			client.Line(`sent 5 bytes: "hello"`)
+			assert.Equal(t, readToFIN(t, remote), "hello")
+			remote.Close()
+			client.Line("closed")
+			client.Exit(0)
+		}
+		for _, c := range []struct{ has, other string }{{four, six}, {six, four}} {
+			ln := peer.ListenTCP(t, server, c.has)
+			finds(ln)
+			silent, _ := roomlessListener(t, server, c.other)
+			finds(ln)
+			silent.Close()
+			ln.Close()
+		}
+	})
+}
+
+// localhost is two addresses, and a server on it has one: in Go that of IPv4. A client
+// finds it by the name, and not by the other address.
+func TestClientLocalhost(t *testing.T) {
+	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
+		peer.Names(t, h, "127.0.0.1 localhost", "::1 localhost")
+		s := server("tcp_server/half_open", "--addr", "localhost:8080")
+		has, other := s.Ready(), "127.0.0.1:8080"
+		if s.Section != "node" {
+			assert.Equal(t, has, "127.0.0.1:8080")
+			other = "[::1]:8080"
+		} else if has == other {
+			other = "[::1]:8080"
+		}
+		c := client("tcp_client/client", "--addr", "localhost:8080")
+		c.Line("connected to " + regexp.QuoteMeta(has) + " from .*")
+		c.Await("closed")
+		c.Exit(0)
+		client("tcp_client/client", "--addr", other).ExitSaying(1, "client: .*(connection refused|ECONNREFUSED).*\n")
+		s.Stop()
+	})
+}
 
 // A signal ends every client that is still connecting.
 func TestClientStopWhileConnecting(t *testing.T) {

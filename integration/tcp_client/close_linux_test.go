@@ -16,18 +16,18 @@ import (
 	"example.com/sockets/integration/wire"
 )
 
-// connectedWithData starts a section whose connection has data from its peer
-// waiting to be read before the program knows that it is connected: it is
+// connectedWithData starts the section so that its connection has data from its
+// peer waiting to be read before the program knows that it is connected: it is
 // stopped while it connects, and goes on when the data is there.
-func connectedWithData(t *testing.T, on *lab.Host, data, section string, args ...string) (*harness.Program, *net.TCPConn) {
+func connectedWithData(t *testing.T, h *lab.Host, start harness.Starter, how string) (*harness.Program, *net.TCPConn) {
 	t.Helper()
-	p, ln, unblock := connectingBy(t, on, section, args...)
+	p, ln, unblock := connecting(t, h, h, "127.0.0.1:0", start, "close", "--how", how)
 	peer.Freeze(t, p)
 	unblock()
 	remote := peer.AcceptTCP(t, ln) // the SYN is sent again after a second
-	peer.Write(t, remote, data)
-	awaitProcTCP(t, on, "given data to read", func(s peer.TCPSocket) bool {
-		return s.Local == peer.TCPPort(remote.RemoteAddr()) && s.Unread == len(data)
+	peer.Write(t, remote, "unread")
+	awaitProcTCP(t, h, "given data to read", func(s peer.TCPSocket) bool {
+		return s.Local == peer.TCPPort(remote.RemoteAddr()) && s.Unread == len("unread")
 	})
 	p.Signal(syscall.SIGCONT)
 	connectedFrom(p, ln.Addr())
@@ -36,28 +36,69 @@ func connectedWithData(t *testing.T, on *lab.Host, data, section string, args ..
 
 // Closing with unread data resets: the peer is told that its data was lost.
 func TestCloseDestroyWithUnreadData(t *testing.T) {
-	t.Parallel()
-	client, remote := connectedWithData(t, lab.NewHost(t, "h"), "unread", "close", "-how", "destroy")
-	client.Line("destroyed")
-	client.Exit(0)
-	_, err := remote.Read(make([]byte, 1))
-	assert.ErrorIs(t, err, syscall.ECONNRESET)
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		client, remote := connectedWithData(t, h, start, "destroy")
+		client.Line("destroyed")
+		client.Exit(0)
+		_, err := remote.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, syscall.ECONNRESET)
+	})
 }
 
 // With -how end the same data is read, and nothing is reset.
 func TestCloseEndWithUnreadData(t *testing.T) {
-	t.Parallel()
-	client, remote := connectedWithData(t, lab.NewHost(t, "h"), "unread", "close", "-how", "end")
-	client.Line("ended: sent FIN, still reading")
-	client.Line(`received 6 bytes: "unread"`)
-	assert.Equal(t, readToFIN(t, remote), "")
-	remote.Close()
-	client.Line("closed")
-	client.Exit(0)
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		client, remote := connectedWithData(t, h, start, "end")
+		client.Line("ended: sent FIN, still reading")
+		client.Line(`received 6 bytes: "unread"`)
+		assert.Equal(t, readToFIN(t, remote), "")
+		remote.Close()
+		client.Line("closed")
+		client.Exit(0)
+	})
 }
 
-// A signal comes between connecting and the first step. Whatever the client says
-// of a step, it has taken: the peer gets a FIN and nothing else.
+// What the kernel has taken and not yet sent is dropped with a reset, be it asked for
+// or made by Close because data is unread: the peer gets what had reached it, and
+// then an error. (After any other Close all arrives: TestWriteCountsWhatTheKernelTook.)
+func TestCloseResetDropsWhatIsUnsent(t *testing.T) {
+	t.Parallel()
+	h := smallBuffers(t)
+	for _, unread := range []string{"", "unread"} {
+		ln := peer.ListenTCP(t, h, "127.0.0.1:0")
+		conn := peer.DialTCP(t, h, ln.Addr().String())
+		remote := peer.AcceptTCP(t, ln)
+		peer.Write(t, remote, unread)
+		wrote := make(chan int)
+		go func() {
+			n, _ := conn.Write(make([]byte, 16<<20))
+			wrote <- n
+		}()
+		awaitShutWindow(t, h, peer.TCPPort(conn.LocalAddr()), peer.TCPPort(ln.Addr()))
+		if unread == "" {
+			assert.NilError(t, conn.SetLinger(0))
+		}
+		assert.NilError(t, conn.Close())
+		n := <-wrote
+		got, err := io.ReadAll(remote)
+		assert.ErrorIs(t, err, syscall.ECONNRESET)
+		assert.Assert(t, 0 < len(got) && len(got) < n, "%d of %d bytes", len(got), n)
+	}
+}
+
+// Node's destroy drops what is queued in the process: the peer gets what the kernel
+// had taken, which ends within the first piece of the queue. That piece is called
+// back without an error (Node 20).
+func TestCloseNodeDropsItsQueue(t *testing.T) {
+	t.Parallel()
+	queued, bytesWritten, got, calledBack := nodeQueue(t, "destroy")
+	taken := bytesWritten - queued
+	assert.Assert(t, taken <= got && got < taken+1000, "%d written, %d queued, %d arrived", bytesWritten, queued, got)
+	assert.Assert(t, calledBack > got, "%d called back, %d arrived", calledBack, got)
+}
+
+// A signal comes between connecting and the first step: the peer gets a FIN and
+// nothing else, and no step is claimed.
 func TestCloseSignalFirst(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -67,7 +108,7 @@ func TestCloseSignalFirst(t *testing.T) {
 	}{
 		{"tcp_client/client", nil, "closed"},
 		{"tcp_client/close", []string{"-how", "end"}, "closed"},
-		{"tcp_client/close", []string{"-how", "destroy"}, "destroyed"},
+		{"tcp_client/close", []string{"-how", "destroy"}, "closed"},
 		{"tcp_client/close", []string{"-how", "reset"}, "closed"},
 	} {
 		t.Run(strings.Join(append([]string{c.section}, c.args...), " "), func(t *testing.T) {

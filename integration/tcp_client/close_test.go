@@ -1,10 +1,9 @@
 package tcp_client
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"os"
+	"net"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,7 +21,7 @@ func TestCloseTranscript(t *testing.T) {
 	h := lab.NewHost(t, "h")
 	server := harness.Start(t, h, "tcp_server/server")
 	server.Line(`listening on 127\.0\.0\.1:8080`)
-	programs := []*harness.Program{server}
+	var programs []*harness.Program
 	for _, c := range []struct {
 		how   string
 		lines []string
@@ -47,71 +46,101 @@ func TestCloseTranscript(t *testing.T) {
 	harness.Transcript(t, "close.txt", programs...)
 }
 
-// -how end, which is the default: the peer sees the end, and is heard as long
-// as it goes on.
+// -how end, which is the default: the peer reads the end, and what it then sends
+// is received.
 func TestCloseEnd(t *testing.T) {
-	t.Parallel()
-	for _, args := range [][]string{nil, {"-how", "end"}} {
-		client, remote := dialledBy(t, lab.NewHost(t, "h"), "close", args...)
-		client.Line("ended: sent FIN, still reading")
-		assert.Equal(t, readToFIN(t, remote), "")
-		for _, c := range []struct{ data, shown string }{
-			{"still there?", `"still there\?"`},
-			{"caf\u00e9\n\xff", `"café\\n\\xff"`},
-			{strings.Repeat("x", 64), `"x{64}"`},
-			{strings.Repeat("x", 65), `"x{64}"…`},
-		} {
-			peer.Write(t, remote, c.data)
-			client.Line(fmt.Sprintf(`received %d bytes: %s`, len(c.data), c.shown))
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		for _, args := range [][]string{nil, {"--how", "end"}} {
+			client, remote := dialled(t, h, start, "close", args...)
+			client.Line("ended: sent FIN, still reading")
+			assert.Equal(t, readToFIN(t, remote), "")
+			for _, c := range []struct{ data, shown string }{
+				{"still there?", `"still there\?"`},
+				{"caf\u00e9\n", `"café\\n"`},
+				{strings.Repeat("x", 64), `"x{64}"`},
+				{strings.Repeat("x", 65), `"x{64}"`},
+			} {
+				peer.Write(t, remote, c.data)
+				client.Line(fmt.Sprintf(`received %d bytes: %s`, len(c.data), c.shown))
+			}
+			remote.Close()
+			client.Line("closed")
+			client.Exit(0)
 		}
-		remote.Close()
-		client.Line("closed")
-		client.Exit(0)
-	}
+	})
 }
 
-// -how destroy: the peer sees an end like any other. That nobody reads it any
+// -how destroy: the peer reads an end like any other. That nobody reads it any
 // more it learns when it writes: the connection is gone.
 func TestCloseDestroy(t *testing.T) {
-	t.Parallel()
-	client, remote := dialledBy(t, lab.NewHost(t, "h"), "close", "-how", "destroy")
-	client.Line("destroyed")
-	client.Exit(0)
-	assert.Equal(t, readToFIN(t, remote), "")
-	peer.Write(t, remote, "still there?") // the first write succeeds
-	for {
-		if _, err := io.WriteString(remote, "still there?"); err != nil {
-			assert.ErrorIs(t, err, syscall.EPIPE)
-			return
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		client, remote := dialled(t, h, start, "close", "--how", "destroy")
+		client.Line("destroyed")
+		client.Exit(0)
+		assert.Equal(t, readToFIN(t, remote), "")
+		peer.Write(t, remote, "still there?") // the first write succeeds
+		for {
+			if _, err := io.WriteString(remote, "still there?"); err != nil {
+				assert.ErrorIs(t, err, syscall.EPIPE)
+				return
+			}
 		}
-	}
+	})
 }
 
 // -how reset: no end but an error.
 func TestCloseReset(t *testing.T) {
-	t.Parallel()
-	client, remote := dialledBy(t, lab.NewHost(t, "h"), "close", "-how", "reset")
-	client.Line("reset: sent RST")
-	client.Exit(0)
-	_, err := remote.Read(make([]byte, 1))
-	assert.ErrorIs(t, err, syscall.ECONNRESET)
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		client, remote := dialled(t, h, start, "close", "--how", "reset")
+		client.Line("reset: sent RST")
+		client.Exit(0)
+		_, err := remote.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, syscall.ECONNRESET)
+	})
 }
 
+// A signal ends the wait for the peer's FIN.
 func TestCloseStop(t *testing.T) {
-	t.Parallel()
-	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		client, _ := dialledBy(t, lab.NewHost(t, "h"), "close")
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		client, _ := dialled(t, h, start, "close")
 		client.Line("ended: sent FIN, still reading")
-		stopWaiting(t, client, sig)
-	}
+		stopWaiting(t, client, syscall.SIGINT)
+	})
 }
 
+// A peer that resets is an error: one line, and exit code 1.
 func TestClosePeerResets(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		client, remote := dialled(t, h, start, "close")
+		client.Line("ended: sent FIN, still reading")
+		assert.Equal(t, readToFIN(t, remote), "")
+		testReset(t, client, remote)
+	})
+}
+
+// After end() Node closes by itself once the data has been read and then the FIN.
+// While nobody reads the data the socket stays open, and nothing is said.
+func TestCloseNodeWaitsForAReader(t *testing.T) {
 	t.Parallel()
-	client, remote := dialledBy(t, lab.NewHost(t, "h"), "close")
-	client.Line("ended: sent FIN, still reading")
+	h := lab.NewHost(t, "h")
+	ln := peer.ListenTCP(t, h, "127.0.0.1:0")
+	node := harness.Node(t, h)("testdata/unread.js", fmt.Sprint(ln.Addr().(*net.TCPAddr).Port))
+	remote := peer.AcceptTCP(t, ln)
 	assert.Equal(t, readToFIN(t, remote), "")
-	testReset(t, client, remote)
+	peer.Write(t, remote, "unread")
+	remote.Close()
+	for unread := ""; unread != "6"; {
+		node.Write("how?\n")
+		unread = node.Line(`(\d+) bytes unread, destroyed false`)[0]
+	}
+	for range 3 { // each is a turn of Node's loop, in which it would read the FIN
+		node.Write("how?\n")
+		node.Line(`6 bytes unread, destroyed false`)
+	}
+	node.Write("resume\n")
+	node.Line(`6 bytes unread, destroyed false`)
+	node.Line("closed")
+	node.Exit(0)
 }
 
 func TestCloseFailures(t *testing.T) {
@@ -153,39 +182,4 @@ func TestCloseWithCloseEvent(t *testing.T) {
 			s.Stop()
 		})
 	}
-}
-
-// After end a client still hears; after destroy or reset it is gone.
-func TestCloseNode(t *testing.T) {
-	same := func(t *testing.T, h *lab.Host, start harness.Starter) {
-		ln := peer.ListenTCP(t, h, "127.0.0.1:8080")
-		for _, c := range []struct {
-			how, says string
-			err       error
-		}{
-			{"end", "ended: sent FIN, still reading", nil},
-			{"destroy", "destroyed", nil},
-			{"reset", "reset: sent RST", syscall.ECONNRESET},
-		} {
-			p := start("tcp_client/close", "--how", c.how)
-			conn := peer.AcceptTCP(t, ln)
-			peer.Connected(p)
-			p.Line(c.says)
-			_, err := conn.Read(make([]byte, 1))
-			if c.err == nil {
-				assert.Error(t, err, "EOF")
-			} else {
-				assert.Assert(t, errors.Is(err, c.err), "%v", err)
-			}
-			if c.how == "end" {
-				_, err := conn.Write([]byte("late"))
-				assert.NilError(t, err)
-				p.Line(`received 4 bytes: "late"`)
-				conn.Close()
-				p.Line("closed")
-			}
-			p.Exit(0)
-		}
-	}
-	harness.Both(t, same)
 }

@@ -2,12 +2,18 @@ package tcp_client
 
 import (
 	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
 	"gotest.tools/v3/assert"
 
 	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
 	"example.com/sockets/integration/peer"
 	"example.com/sockets/integration/wire"
 )
@@ -58,19 +64,91 @@ func TestWriteReadsWhileItWrites(t *testing.T) {
 	server.Stop()
 }
 
-// A write counts when the kernel has taken the bytes, and those are delivered
-// even when the program has ended.
+// A write counts what the kernel has taken, and a peer that reads gets all of that
+// though the program has ended.
 func TestWriteCountsWhatTheKernelTook(t *testing.T) {
 	t.Parallel()
 	h := smallBuffers(t)
 	client, remote := dialledBy(t, h, "write", "-bytes", "1000000000000", "-chunk", "1000")
+	wrote := endWithShutWindow(t, h, client, remote)
+	assert.Equal(t, len(readToFIN(t, remote)), wrote)
+}
+
+// endWithShutWindow ends the client while the peer has no room for what it has
+// written, and returns how much that was.
+func endWithShutWindow(t *testing.T, h *lab.Host, client *harness.Program, remote *net.TCPConn) (wrote int) {
+	t.Helper()
 	awaitShutWindow(t, h, peer.TCPPort(remote.RemoteAddr()), peer.TCPPort(remote.LocalAddr()))
 	client.Signal(syscall.SIGTERM)
-	wrote := client.Line(`wrote (\d+) bytes in \d+ writes`)[0]
+	fmt.Sscan(client.Line(`wrote (\d+) bytes in \d+ writes`)[0], &wrote)
 	client.Line(`received 0 bytes`)
 	client.Line("closed")
 	client.Exit(0)
-	assert.Equal(t, fmt.Sprint(len(readToFIN(t, remote))), wrote)
+	return wrote
+}
+
+// To a peer that does not read the kernel offers the rest with growing pauses. When
+// the pause is tcp_rto_max_ms, two minutes unless set, it gives the connection up:
+// the peer gets what had reached its machine, and then an error.
+func TestWriteLostWithThePeerNotReading(t *testing.T) {
+	t.Parallel()
+	h := smallBuffers(t)
+	const longest = "net/ipv4/tcp_rto_max_ms"
+	text, err := os.ReadFile("/proc/sys/" + longest)
+	lab.Require(t, "tcp_rto_max_ms", err == nil) // Linux 6.15
+	assert.Equal(t, strings.TrimSpace(string(text)), "120000")
+	peer.SetSysctl(t, h, longest, "1000")
+	client, remote := dialledBy(t, h, "write", "-bytes", "1000000000000", "-chunk", "1000")
+	wrote := endWithShutWindow(t, h, client, remote)
+	peer.Until(t, "the client's kernel has given up", func() bool {
+		return !slices.ContainsFunc(peer.TCPSockets(t, h), func(s peer.TCPSocket) bool {
+			return s.Local == peer.TCPPort(remote.RemoteAddr())
+		})
+	})
+	got, err := io.ReadAll(remote)
+	assert.ErrorIs(t, err, syscall.ECONNRESET)
+	assert.Assert(t, 0 < len(got) && len(got) < wrote, "%d of %d bytes", len(got), wrote)
+}
+
+// nodeQueue has Node write until its write says false, to a peer that does not
+// read, and then call a method of the socket's. It returns how much is queued, how
+// much bytesWritten says, and how much the peer then gets; and of how much a
+// callback says, without an error, that it is written.
+func nodeQueue(t *testing.T, method string) (queued, bytesWritten, got, calledBack int) {
+	t.Helper()
+	h := smallBuffers(t)
+	ln := peer.ListenTCP(t, h, "127.0.0.1:8080")
+	node := harness.Node(t, h)("testdata/queue.js", method)
+	remote := peer.AcceptTCP(t, ln)
+	var version, mark, most int
+	said := node.Line(`node (\d+)\S+, mark (\d+)`)
+	fmt.Sscan(said[0], &version)
+	fmt.Sscan(said[1], &mark)
+	if version < 22 {
+		assert.Equal(t, mark, 16<<10)
+	} else {
+		assert.Equal(t, mark, 64<<10)
+	}
+	fmt.Sscan(node.Line(`write returned true, (\d+) bytes queued`)[0], &most)
+	said = node.Line(`write returned false, (\d+) bytes queued, bytesWritten (\d+)`)
+	fmt.Sscan(said[0], &queued)
+	fmt.Sscan(said[1], &bytesWritten)
+	assert.Assert(t, 0 < most && most < mark && mark <= queued, "true with %d bytes, false with %d, the mark is %d", most, queued, mark)
+	got = len(readToFIN(t, remote))
+	remote.Close()
+	fmt.Sscan(node.Line(`called back without an error: (\d+) bytes`)[0], &calledBack)
+	node.Exit(0)
+	return queued, bytesWritten, got, calledBack
+}
+
+// In Node write returns true with bytes queued, and false from the high-water mark
+// on. bytesWritten counts what is queued, too: all of it arrives in the end.
+func TestWriteNodeQueues(t *testing.T) {
+	t.Parallel()
+	queued, bytesWritten, got, calledBack := nodeQueue(t, "destroySoon")
+	assert.Assert(t, queued < bytesWritten)
+	assert.Equal(t, got, bytesWritten)
+	assert.Equal(t, calledBack, bytesWritten)
 }
 
 // A write of 4000 bytes is three segments: the link takes 1500 bytes at a time,

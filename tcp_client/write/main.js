@@ -42,8 +42,10 @@ function write () {
 
 // Reading goes on meanwhile: one loop does both, there is nothing to start.
 socket.resume()
-socket.on('close', (hadError) => hadError ||
-  console.log(`received ${socket.bytesRead} bytes\nclosed`))
+socket.on('close', (hadError) => {
+  console.log(`received ${socket.bytesRead} bytes`)
+  if (!hadError) console.log('closed')
+})
 socket.on('error', (err) => {
   console.error(`write: ${err.message || err.code}`)
   process.exitCode = 1
