@@ -6,7 +6,7 @@
 const net = require('node:net')
 
 const socket = net.connect(8080, '127.0.0.1', () => {
-  console.log(`node ${process.versions.node}, mark ${socket.writableHighWaterMark}`)
+  console.log('mark', socket.writableHighWaterMark)
   let most = 0
   while (socket.write(Buffer.alloc(1000), (err) => { if (!err) calledBack += 1000 })) {
     most = socket.writableLength
