@@ -2,7 +2,6 @@ package tcp_client
 
 import (
 	"io"
-	"net"
 	"syscall"
 	"testing"
 
@@ -34,21 +33,11 @@ func TestUnrefTranscript(t *testing.T) {
 	harness.Transcript(t, "unref.txt", server, gone, waits)
 }
 
-// unref starts the section against a listener of the test and returns both ends.
-func unref(t *testing.T, h *lab.Host, start harness.Starter, args ...string) (*harness.Program, *net.TCPConn) {
-	t.Helper()
-	ln := peer.ListenTCP(t, h, "127.0.0.1:0")
-	p := start("tcp_client/unref", append(args, "--addr", ln.Addr().String())...)
-	remote := peer.AcceptTCP(t, ln)
-	assert.Equal(t, connectedFrom(p, ln.Addr()), remote.RemoteAddr().String())
-	return p, remote
-}
-
 // By default it reads on, more than the kernel would keep for a program that had
 // ended, and ends when the peer closes.
 func TestUnrefWaits(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		client, remote := unref(t, h, start)
+		client, remote := dialled(t, h, start, "unref")
 		client.Line("waiting for the peer")
 		peer.Write(t, remote, peer.Noise(16<<20))
 		assert.NilError(t, remote.CloseWrite())
@@ -61,7 +50,7 @@ func TestUnrefWaits(t *testing.T) {
 // peer reads an end.
 func TestUnrefDoesNotWait(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		client, remote := unref(t, h, start, "--ref=false")
+		client, remote := dialled(t, h, start, "unref", "--ref=false")
 		client.Line("not waiting")
 		client.Exit(0)
 		assert.Equal(t, readToFIN(t, remote), "")
@@ -85,7 +74,7 @@ func TestUnrefNodeWritesFirst(t *testing.T) {
 // A signal ends the wait.
 func TestUnrefStop(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		client, remote := unref(t, h, start, "--ref=true")
+		client, remote := dialled(t, h, start, "unref", "--ref=true")
 		client.Line("waiting for the peer")
 		stopWaiting(t, client, syscall.SIGINT)
 		assert.Equal(t, readToFIN(t, remote), "")
@@ -95,7 +84,7 @@ func TestUnrefStop(t *testing.T) {
 // A reset is an error.
 func TestUnrefReset(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		client, remote := unref(t, h, start)
+		client, remote := dialled(t, h, start, "unref")
 		client.Line("waiting for the peer")
 		peer.Reset(t, remote)
 		client.ExitSaying(1, "unref: .*(read: connection reset by peer|read ECONNRESET)\n")

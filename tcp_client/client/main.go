@@ -45,7 +45,7 @@ func talk(ctx context.Context, addr, message string) error {
 	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Read that waits
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
 
-	if _, err := io.WriteString(conn, message); err != nil {
+	if _, err := io.WriteString(conn, message); err != nil { // returns when the kernel has it all
 		return err
 	}
 	fmt.Printf("sent %d bytes: %.64q\n", len(message), message)

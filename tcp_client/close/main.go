@@ -76,11 +76,11 @@ func end(conn *net.TCPConn, how string) (last string, err error) {
 // receive prints what comes until the peer's FIN.
 func receive(conn net.Conn) error {
 	for buf := make([]byte, 65536); ; {
-		n, err := conn.Read(buf)
+		n, err := conn.Read(buf) // all has to be read, or Close would be a reset
 		if n > 0 {
 			fmt.Printf("received %d bytes: %.64q\n", n, buf[:n])
 		}
-		if err == io.EOF {
+		if err == io.EOF { // the peer's FIN: now both halves have ended
 			return nil
 		} else if err != nil {
 			return err

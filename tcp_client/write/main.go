@@ -52,7 +52,7 @@ func connect(ctx context.Context, addr string, bytes, chunk uint64) error {
 func exchange(conn *net.TCPConn, bytes, chunk uint64) error {
 	// Reading begins before writing does. A peer that echoes stops reading when nobody
 	// reads its echo; then our Write would wait for room, for ever.
-	read := make(chan error)
+	read := make(chan error) // has a value when received is final
 	var received int64
 	go func() {
 		var err error
@@ -75,7 +75,7 @@ func write(conn net.Conn, bytes, chunk uint64) (written uint64, writes int, err 
 		// queue in the program, no 'drain'. One that fails may have written a part, n.
 		var n int
 		n, err = conn.Write(buf[:min(chunk, bytes-written)])
-		written += uint64(n)
+		written += uint64(n) // Node's bytesWritten, but nothing that still waits in the process
 	}
 	return written, writes, err
 }
