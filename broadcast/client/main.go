@@ -1,8 +1,8 @@
-// Client prints each datagram that arrives on a port, broadcasts included. Any
-// number of clients on one machine hear every broadcast.
+// Client prints the datagrams that are broadcast to a port. Any number of clients
+// on one machine receive each of them.
 //
-//	bazel run //broadcast:client      in one terminal, or in several
-//	bazel run //broadcast:server      in another
+//	go run ./broadcast/client     in one terminal, or in several
+//	go run ./broadcast/server     in another, or ./bazelw run //broadcast:server
 package main
 
 import (
@@ -12,84 +12,70 @@ import (
 	"fmt"
 	"log"
 	"net"
-	"net/netip"
 	"os"
 	"os/signal"
-	"strconv"
-	"strings"
+	"runtime"
 	"syscall"
 )
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("client: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "client shows how to hear broadcasts: it prints the datagrams that arrive.")
-		flag.PrintDefaults()
-	}
-	addr := flag.String("addr", "0.0.0.0:8080", "`host:port` to listen on, port 0 for a free one")
+	addr := flag.String("addr", "127.255.255.255:8080",
+		"broadcast `address:port` to listen on, port 0 for a free one; on Windows 0.0.0.0, which takes whatever reaches the machine")
 	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
+	at, err := net.ResolveUDPAddr("udp4", *addr) // over IPv6 there is no broadcast
+	if err != nil {
+		log.Fatal(err)
+	} else if flag.NArg() > 0 || *addr == "" || at.IP.IsMulticast() {
+		log.Fatalf("want -addr address:port, which is no multicast group, and no argument after the flags, not %q %q", *addr, flag.Args())
 	}
 
-	// Bound to one of the machine's own addresses, the socket would get what is
-	// sent to that address and nothing else, so no broadcast. "udp" takes 0.0.0.0
-	// for both families: udp4 keeps the ready line and the peers plain IPv4.
-	network := "udp4"
-	if strings.HasPrefix(*addr, "[") {
-		network = "udp"
-	}
-	// A port is one program's, unless all of them said before bind that they
-	// would share it: reuse does.
-	config := net.ListenConfig{Control: reuse}
-	pc, err := config.ListenPacket(context.Background(), network, *addr)
+	conn, err := listen(at)
 	if err != nil {
 		log.Fatal(err)
 	}
-	conn := pc.(*net.UDPConn)
+	//weave:frame
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		conn.Close()
-	})
+	context.AfterFunc(ctx, func() { stop(); conn.Close() }) // ReadFrom returns; a second signal kills
 	fmt.Println("listening on", conn.LocalAddr())
 
-	for buf := make([]byte, 65535); ; {
-		n, from, err := conn.ReadFromUDPAddrPort(buf)
-		if errors.Is(err, net.ErrClosed) {
-			fmt.Println("closed")
-			return
-		} else if err != nil {
+	for buf := make([]byte, 65535); ctx.Err() == nil; {
+		if n, from, err := conn.ReadFrom(buf); err == nil {
+			fmt.Printf("%v: %.64q\n", from, buf[:n])
+		} else if ctx.Err() == nil {
 			log.Fatal(err)
 		}
-		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-		fmt.Printf("%v: %s\n", from, quote(buf[:n]))
+	}
+	//weave:end
+	if _, err := fmt.Println("closed"); err != nil {
+		log.Fatal(err)
 	}
 }
 
-// quote shows the first 64 bytes of data.
-func quote(data []byte) string {
-	if len(data) > 64 {
-		return fmt.Sprintf("%q…", data[:64])
+// listen binds a socket that shares its port with all that say the same.
+func listen(at *net.UDPAddr) (net.PacketConn, error) {
+	options := []int{syscall.SO_REUSEADDR}
+	if runtime.GOOS != "linux" && runtime.GOOS != "windows" {
+		options = append(options, 0x200) // SO_REUSEPORT: macOS and the BSDs want it as well
 	}
-	return fmt.Sprintf("%q", data)
+	// A port is one program's, unless each of them said before bind that it would
+	// share. Control is called in between: after bind it would be too late.
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		failed := c.Control(func(fd uintptr) {
+			for _, option := range options {
+				err = errors.Join(err, set(syscall.SetsockoptInt, fd, option))
+			}
+		})
+		return errors.Join(failed, err)
+	}}
+	// The kernel compares the address that a socket is bound to with the one that a
+	// datagram was sent to. Bound to the broadcast address we get the broadcasts and
+	// nothing else; to 0.0.0.0 whatever is sent to the port; to our own no broadcast.
+	return lc.ListenPacket(context.Background(), "udp4", at.String())
 }
 
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	return err == nil
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "client: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+// set calls SetsockoptInt, to which a socket is an int, or on Windows a Handle.
+func set[FD ~int | ~uintptr](setsockopt func(fd FD, level, option, value int) error, fd uintptr, option int) error {
+	return setsockopt(FD(fd), syscall.SOL_SOCKET, option, 1)
 }

@@ -1,4 +1,5 @@
-// Client prints the datagrams that arrive, broadcasts among them.
+// Client prints the datagrams that are broadcast to a port. Any number of clients
+// on one machine receive each of them.
 //
 //	node broadcast/client/main.js
 'use strict'
@@ -6,28 +7,28 @@ const dgram = require('node:dgram')
 const { parseArgs } = require('node:util')
 
 const { addr } = parseArgs({ options: {
-  addr: { type: 'string', default: '0.0.0.0:8080' }
+  addr: { type: 'string', default: '127.255.255.255:8080' }
 } }).values
 const [host, port] = addr.split(':')
 
-// reuseAddr: several clients on one machine, and all of them hear.
-const socket = dgram.createSocket({ type: 'udp4', reuseAddr: true }, (message, rinfo) => {
-  console.log(`${rinfo.address}:${rinfo.port}: ${quote(message)}`)
+//weave:receive
+// reuseAddr lets several programs have the port: each of them has to say it before
+// bind. Bound to the broadcast address, a socket gets what is sent to that address
+// and nothing else; bound to no address, whatever is sent to the port.
+const socket = dgram.createSocket({ type: 'udp4', reuseAddr: true })
+socket.on('message', (message, rinfo) => {
+  console.log(`${rinfo.address}:${rinfo.port}: ${JSON.stringify(message.subarray(0, 64).toString())}`)
 })
+socket.bind(port, host, () => {
+  console.log(`listening on ${socket.address().address}:${socket.address().port}`)
+})
+//weave:end
 socket.on('error', (err) => {
   console.error(`client: ${err.message}`)
   process.exitCode = 1
   socket.close()
 })
-socket.bind(port, host, () => {
-  console.log(`listening on ${socket.address().address}:${socket.address().port}`)
-})
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => socket.close(() => console.log('closed')))
-}
-
-// quote shows the first 64 bytes of data, much as Go's %q does.
-function quote (data) {
-  return JSON.stringify(data.subarray(0, 64).toString()) + (data.length > 64 ? '…' : '')
 }

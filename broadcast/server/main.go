@@ -1,11 +1,12 @@
-// Server sends the time of day to a broadcast address: every host of that
-// network, and every program there that listens on the port, hears it.
+// Server sends the time of day to a broadcast address: one datagram, which every
+// host of that network takes, and every program there that is bound to the port.
 //
-//	bazel run //broadcast:client      in one terminal, or in several
-//	bazel run //broadcast:server      in another
+//	go run ./broadcast/client     in one terminal, or in several
+//	go run ./broadcast/server     in another, or ./bazelw run //broadcast:server
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -21,74 +21,63 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("server: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "server shows how to broadcast: it sends the time of day to all on a network.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.255.255.255:8080", "broadcast `address:port` to send to")
-	interval := flag.Duration("interval", time.Second, "time between two datagrams")
-	count := flag.Int("count", 0, "datagrams to send, 0 for no end")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
-	case *interval <= 0:
-		misuse("-interval %v is not positive", *interval)
-	case *count < 0:
-		misuse("-count %d is negative", *count)
+	from := flag.String("from", "0.0.0.0:0", "`address:port` of this machine to send from, port 0 for a free one")
+	interval := flag.Duration("interval", time.Second, "`time` between two datagrams, as 1s or 200ms")
+	count := flag.Uint("count", 0, "datagrams to send, 0 for no end")
+	if flag.Parse(); flag.NArg() > 0 || *addr == "" || *interval <= 0 {
+		log.Fatalf("want -addr address:port, an -interval above 0 and no argument after the flags, not %q %v %q",
+			*addr, *interval, flag.Args())
 	}
 
-	to, err := net.ResolveUDPAddr("udp", *addr)
-	if err != nil {
+	to, err := net.ResolveUDPAddr("udp4", *addr) // over IPv6 there is no broadcast
+	local, errFrom := net.ResolveUDPAddr("udp4", *from)
+	if err := cmp.Or(err, errFrom); err != nil {
 		log.Fatal(err)
 	}
-	network := "udp4"
-	if to.IP != nil && to.IP.To4() == nil {
-		network = "udp6" // which has no broadcast: like any unicast address, one host hears it
-	}
-	// The kernel lets no socket broadcast that has not asked to (SO_BROADCAST,
-	// socket(7)). Go has asked, as for every UDP socket that it makes.
-	conn, err := net.ListenUDP(network, nil)
+	conn, err := net.ListenUDP("udp4", local)
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // from now on a second signal kills
+	context.AfterFunc(ctx, stop) // a second signal kills
 	fmt.Printf("sending to %v from %v\n", to, conn.LocalAddr())
 
-	tick := time.NewTicker(*interval)
-	for sent := 1; ; sent++ {
-		data := time.Now().Format(time.DateTime)
-		if _, err := conn.WriteToUDP([]byte(data), to); err != nil {
-			log.Fatal(err)
+	err = send(ctx, conn, to, *interval, *count)
+	conn.Close()
+	if err == nil && ctx.Err() != nil {
+		_, err = fmt.Println("closed")
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// send ends with the signal or the count, or at once if its first datagram cannot go.
+func send(ctx context.Context, conn *net.UDPConn, to net.Addr, interval time.Duration, count uint) error {
+	for sent := uint(0); ctx.Err() == nil; {
+		//weave:datagram
+		text := time.Now().Format(time.DateTime)
+		// The kernel lets no socket broadcast that has not asked to (SO_BROADCAST), so
+		// that nobody does by a mistyped address. Go asks for every UDP socket.
+		if _, err := conn.WriteTo([]byte(text), to); err == nil {
+			sent++ // handed to the network: whether anybody receives it nobody tells
+			if _, err := fmt.Printf("sent %d bytes: %q\n", len(text), text); err != nil {
+				return err
+			}
+		} else if sent == 0 {
+			return err
+		} else { // a network that was there comes back: a sender outlives it
+			log.Print(err)
 		}
-		fmt.Printf("sent %d bytes: %q\n", len(data), data)
-		if sent == *count {
-			return
+		//weave:end
+		if sent == count && count > 0 {
+			return nil
 		}
 		select {
-		case <-tick.C:
+		case <-time.After(interval):
 		case <-ctx.Done():
-			conn.Close()
-			fmt.Println("closed")
-			return
 		}
 	}
-}
-
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	return err == nil
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "server: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+	return nil
 }

@@ -1,33 +1,46 @@
-// Server sends the time of day to all on a network.
+// Server sends the time of day to a broadcast address: one datagram, which every
+// host of that network takes, and every program there that is bound to the port.
 //
 //	node broadcast/server/main.js
 'use strict'
 const dgram = require('node:dgram')
 const { parseArgs } = require('node:util')
 
-const { addr, interval, count } = parseArgs({ options: {
+const { addr, from, interval, count } = parseArgs({ options: {
   addr: { type: 'string', default: '127.255.255.255:8080' },
+  from: { type: 'string', default: '0.0.0.0:0' },
   interval: { type: 'string', default: '1s' },
   count: { type: 'string', default: '0' }
 } }).values
 const [host, port] = addr.split(':')
+const [ip, localPort] = from.split(':')
 
 const socket = dgram.createSocket('udp4')
+socket.on('error', fail)
 let timer
-socket.bind(() => {
-  socket.setBroadcast(true) // without it a send fails with EACCES; before bind, this does with EBADF
+//weave:bind
+socket.bind(+localPort, ip, () => {
+  // The kernel lets no socket broadcast that has not asked to, and Node asks for
+  // none: without this a send fails with EACCES. Before bind this fails with EBADF.
+  socket.setBroadcast(true)
   console.log(`sending to ${addr} from ${socket.address().address}:${socket.address().port}`)
   send()
   timer = setInterval(send, ms(interval))
 })
+//weave:end
 
 let sent = 0
 function send () {
-  const data = Buffer.from(new Date().toLocaleString('sv')) // Sweden writes 2006-01-02 15:04:05
-  socket.send(data, 0, data.length, +port, host, (err) => {
-    if (err) return fail(err)
-    console.log(`sent ${data.length} bytes: "${data}"`)
-    if (++sent === +count) close()
+  const text = new Date().toLocaleString('sv') // Sweden writes 2006-01-02 15:04:05
+  socket.send(text, +port, host, (err, bytes) => {
+    if (!err) {
+      console.log(`sent ${bytes} bytes: "${text}"`)
+      if (++sent === +count) close()
+    } else if (sent === 0) {
+      fail(err)
+    } else { // a network that was there comes back: a sender outlives it
+      console.error(`server: ${err.message}`)
+    }
   })
 }
 

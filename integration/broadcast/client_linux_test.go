@@ -3,21 +3,28 @@ package broadcast
 import (
 	"testing"
 
+	"gotest.tools/v3/assert"
+
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
 )
 
-// Three clients on one machine and two on another each hear each datagram,
+// Three clients on one machine and two on another each receive each datagram,
 // once: the directed broadcast of a network.
-func TestClientsAllHear(t *testing.T) {
+func TestClientsAllReceive(t *testing.T) {
 	t.Parallel()
 	segment := lab.NewSegment(t, "segment")
 	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
 	segment.Join(t, a, "10.0.0.1/24")
 	segment.Join(t, b, "10.0.0.2/24")
-	clients := []*harness.Program{listening(t, a), listening(t, a), listening(t, a), listening(t, b), listening(t, b)}
+	var clients []*harness.Program
+	for _, on := range []*lab.Host{a, a, a, b, b} {
+		client := harness.Start(t, on, "broadcast/client", "-addr", "10.0.0.255:8080")
+		client.Line(`listening on 10\.0\.0\.255:8080`)
+		clients = append(clients, client)
+	}
 	for range 3 { // a second copy of one would not be the line of the next
-		data, port := broadcastOnce(t, a, "10.0.0.255:8080")
+		data, port := broadcastOnce(t, harness.Go(t, a), "10.0.0.255:8080")
 		for _, client := range clients {
 			client.Line(`10\.0\.0\.1:` + port + `: ` + data)
 		}
@@ -27,22 +34,52 @@ func TestClientsAllHear(t *testing.T) {
 	}
 }
 
-// Bound to one of the machine's own addresses, a socket hears no broadcast;
-// bound to the broadcast address it hears nothing else.
+// Bound to one of the machine's own addresses, a socket receives no broadcast; bound
+// to a broadcast address it receives what is sent to that, and nothing else; bound to
+// 0.0.0.0, all.
 func TestClientBoundToAnAddress(t *testing.T) {
-	t.Parallel()
-	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
-	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
-	all, own, broad := listening(t, b), listening(t, b, "-addr", "10.0.0.2:8080"), listening(t, b, "-addr", "10.0.0.255:8080")
-	data, port := broadcastOnce(t, a, "10.0.0.255:8080")
-	line := `10\.0\.0\.1:` + port + `: ` + data
-	all.Line(line)
-	broad.Line(line)
-	data, port = broadcastOnce(t, a, "10.0.0.2:8080")
-	own.Line(`10\.0\.0\.1:` + port + `: ` + data) // and not the one before
-	data, port = broadcastOnce(t, a, "10.0.0.255:8080")
-	broad.Line(`10\.0\.0\.1:` + port + `: ` + data) // and not the one before
-	for _, p := range []*harness.Program{all, own, broad} {
-		p.Stop()
-	}
+	harness.Both(t, func(t *testing.T, b *lab.Host, start harness.Starter) {
+		lab.Require(t, "namespaces", lab.Isolated())
+		a := lab.NewHost(t, "a")
+		lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+		a.Route(t, "0.0.0.0/0", "10.0.0.2")
+		bound := map[string]*harness.Program{}
+		for _, ip := range []string{"0.0.0.0", "10.0.0.2", "10.0.0.255", "255.255.255.255"} {
+			bound[ip] = start("broadcast/client", "--addr", ip+":8080")
+			assert.Equal(t, bound[ip].Ready(), ip+":8080")
+		}
+		for range 2 { // another's, of the first round, would not be the line of the second
+			for _, ip := range []string{"10.0.0.255", "255.255.255.255", "10.0.0.2"} {
+				data, port := broadcastOnce(t, harness.Go(t, a), ip+":8080")
+				bound[ip].Line(`10\.0\.0\.1:` + port + `: ` + data)
+				if ip != "10.0.0.2" { // of those with one port, the kernel gives unicast to one
+					bound["0.0.0.0"].Line(`10\.0\.0\.1:` + port + `: ` + data)
+				}
+			}
+		}
+		for _, p := range bound {
+			p.Stop()
+		}
+	})
+}
+
+// By default nothing from outside gets in, however it is addressed.
+func TestClientDefaultIsThisMachine(t *testing.T) {
+	harness.Both(t, func(t *testing.T, b *lab.Host, start harness.Starter) {
+		lab.Require(t, "namespaces", lab.Isolated())
+		a := lab.NewHost(t, "a")
+		lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+		a.Route(t, "0.0.0.0/0", "10.0.0.2")
+		client, witness := start("broadcast/client"), listening(t, b)
+		client.Line(`listening on 127\.255\.255\.255:8080`)
+		for _, to := range []string{"10.0.0.2:8080", "10.0.0.255:8080", "255.255.255.255:8080"} {
+			data, port := broadcastOnce(t, harness.Go(t, a), to)
+			witness.Line(`10\.0\.0\.1:` + port + `: ` + data)
+		}
+		data, port := broadcastOnce(t, harness.Go(t, b), "127.255.255.255:8080")
+		client.Line(`127\.0\.0\.1:` + port + `: ` + data) // and nothing came before it
+		witness.Await(`127\.0\.0\.1:` + port + `: ` + data)
+		client.Stop()
+		witness.Stop()
+	})
 }

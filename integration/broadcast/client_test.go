@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"gotest.tools/v3/assert"
-
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
 	"example.com/sockets/integration/peer"
@@ -16,80 +14,71 @@ import (
 
 // Data is shown quoted and cut, an empty datagram too.
 func TestClientShowsData(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	client := harness.Start(t, h, "broadcast/client", "-addr", "127.0.0.1:0")
-	addr := client.Ready()
-	conn := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0")
-	for data, shown := range map[string]string{
-		"": `""`, "你好\n": `"你好\\n"`, strings.Repeat("x", 64): `"x{64}"`, strings.Repeat("x", 65): `"x{64}"…`,
-	} {
-		to, err := netip.ParseAddrPort(addr)
-		assert.NilError(t, err)
-		peer.SendUDP(t, conn, to, data)
-		client.Line(fmt.Sprintf(`\Q%v\E: %s`, peer.AddrOf(conn), shown))
-	}
-	client.Stop()
-}
-
-// Over IPv6 there is only unicast to hear. On a socket for both families an IPv4
-// peer is shown as what it is.
-func TestClientIPv6(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	for addr, peers := range map[string][]string{"[::1]:0": {"::1"}, "[::]:0": {"::1", "127.0.0.1"}} {
-		client := harness.Start(t, h, "broadcast/client", "-addr", addr)
-		port := netip.MustParseAddrPort(client.Ready()).Port()
-		for _, remote := range peers {
-			ip := netip.MustParseAddr(remote)
-			conn := peer.ListenUDP(t, h, "udp", netip.AddrPortFrom(ip, 0).String())
-			peer.SendUDP(t, conn, netip.AddrPortFrom(ip, port), "x")
-			client.Line(fmt.Sprintf(`\Q%v\E: "x"`, peer.AddrOf(conn)))
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		client := start("broadcast/client", "--addr", "127.0.0.1:8080")
+		client.Line(`listening on 127\.0\.0\.1:8080`)
+		conn := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0")
+		for _, c := range [][2]string{
+			{"", `""`}, {"你好\n", `"你好\\n"`}, {strings.Repeat("x", 64), `"x{64}"`}, {strings.Repeat("x", 65), `"x{64}"`},
+		} {
+			peer.SendUDP(t, conn, netip.MustParseAddrPort("127.0.0.1:8080"), c[0])
+			client.Line(fmt.Sprintf(`\Q%v\E: %s`, peer.AddrOf(conn), c[1]))
 		}
 		client.Stop()
-	}
-}
-
-func TestClientStop(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	peer.StopBy(t, func() *harness.Program {
-		p := harness.Start(t, h, "broadcast/client", "-addr", "127.0.0.1:0")
-		p.Ready()
-		return p
 	})
 }
 
-// A port that another has taken without saying that it would share it.
-func TestClientFailures(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	peer.ListenUDP(t, h, "udp4", "0.0.0.0:8080")
-	peer.Fails(t, h, "client: listen udp4 0.0.0.0:8080: bind: address already in use", "broadcast/client")
-	peer.Unresolved(t, h, "broadcast/client")
+// A signal ends it.
+func TestClientStop(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		peer.StopBy(t, func() *harness.Program {
+			p := start("broadcast/client", "--addr", "127.0.0.1:8080")
+			p.Ready()
+			return p
+		})
+	})
 }
 
-// Bound to the machine's own address, a client in either language hears what is
-// sent to that address, and no broadcast.
-func TestClientNode(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("Windows gives such a socket broadcasts too")
-	}
-	same := func(t *testing.T, h *lab.Host, start harness.Starter) {
-		c := start("broadcast/client", "--addr", "127.0.0.1:8080")
-		c.Line(`listening on 127\.0\.0\.1:8080`)
-		for _, to := range []string{"127.255.255.255:8080", "127.0.0.1:8080"} {
-			s := start("broadcast/server", "--addr", to, "--count", "1")
-			port := s.Line(`sending to ` + to + ` from 0\.0\.0\.0:(\d+)`)[0]
-			sent := s.Line(`sent 19 bytes: (".*")`)[0]
-			s.Exit(0)
-			if to == "127.0.0.1:8080" {
-				c.Line(`127\.0\.0\.1:` + port + `: ` + sent) // and not the one before
+// The port is taken if only one of the programs has not said that it would share it.
+func TestClientPortTaken(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		peer.ListenUDP(t, h, "udp4", "0.0.0.0:8080")
+		start("broadcast/client").ExitSaying(1, `client: .*127\.255\.255\.255:8080.*\n`)
+	})
+}
+
+// A group is refused: Go would listen on 0.0.0.0 and join nothing. So is IPv6, which
+// has no broadcast.
+func TestClientRefuses(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	peer.Refuses(t, h, "broadcast/client", `want .*no multicast group.* "239\.1\.1\.1:8080" \[\]`, "-addr", "239.1.1.1:8080")
+	peer.Refuses(t, h, "broadcast/client", "address ::1: no suitable address found", "-addr", "[::1]:8080")
+}
+
+// On Linux a unicast datagram is received by one of the clients that share a port,
+// by the last to bind; a broadcast by each of them.
+func TestClientUnicastReachesOne(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		if runtime.GOOS != "linux" {
+			t.Skip("which one, is the system's affair")
+		}
+		clients := []*harness.Program{start("broadcast/client", "--addr", "0.0.0.0:8080")}
+		clients[0].Ready()
+		clients = append(clients, start("broadcast/client", "--addr", "0.0.0.0:8080"))
+		clients[1].Ready()
+		for _, to := range []string{"127.0.0.1:8080", "127.255.255.255:8080"} {
+			data, port := broadcastOnce(t, harness.Go(t, h), to)
+			line := `127\.0\.0\.1:` + port + `: ` + data
+			clients[1].Line(line)
+			if to != "127.0.0.1:8080" {
+				clients[0].Line(line) // and not the one before
 			}
 		}
-		c.Stop()
-	}
-	harness.Both(t, same)
+		for _, c := range clients {
+			c.Stop()
+		}
+	})
 }
 
 // socat has to ask as well.

@@ -2,6 +2,7 @@ package broadcast
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -15,27 +16,70 @@ import (
 	"example.com/sockets/integration/wire"
 )
 
-// The limited broadcast: everybody on this link, whatever its network. Linux
-// wants a route to know which link; without one it sends nothing.
+// The limited broadcast needs a route, whose interface it takes; without one the
+// first send fails, and that is an error.
 func TestServerLimited(t *testing.T) {
-	t.Parallel()
-	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
-	testFailureLike(t, a, `server: write udp4 0\.0\.0\.0:\d+->255\.255\.255\.255:8080: sendto: network is unreachable\n`,
-		"broadcast/server", "-addr", "255.255.255.255:8080")
-	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
-	a.Route(t, "0.0.0.0/0", "10.0.0.2")
-	client := listening(t, b)
-	data, port := broadcastOnce(t, a, "255.255.255.255:8080")
-	client.Line(`10\.0\.0\.1:` + port + `: ` + data)
-	client.Stop()
+	harness.Both(t, func(t *testing.T, a *lab.Host, start harness.Starter) {
+		lab.Require(t, "namespaces", lab.Isolated())
+		p := start("broadcast/server", "--addr", "255.255.255.255:8080")
+		broadcasting(p, "255.255.255.255:8080")
+		p.ExitSaying(1, `server: .*(network is unreachable|ENETUNREACH).*\n`)
+		b := lab.NewHost(t, "b")
+		lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+		a.Route(t, "0.0.0.0/0", "10.0.0.2")
+		client := listening(t, b)
+		data, port := broadcastOnce(t, start, "255.255.255.255:8080")
+		client.Line(`10\.0\.0\.1:` + port + `: ` + data)
+		client.Stop()
+	})
 }
 
-// testFailureLike is for a program that was ready before it failed.
-func testFailureLike(t *testing.T, on *lab.Host, stderr, section string, args ...string) {
-	t.Helper()
-	p := harness.Start(t, on, section, args...)
-	p.Line(`sending to .*`)
-	p.ExitSaying(1, stderr)
+// A sender that is bound to an address of the machine needs no route: the limited
+// broadcast leaves by that address's interface, and by no other.
+func TestServerFromChoosesTheInterface(t *testing.T) {
+	harness.Both(t, func(t *testing.T, a *lab.Host, start harness.Starter) {
+		lab.Require(t, "namespaces", lab.Isolated())
+		b, c := lab.NewHost(t, "b"), lab.NewHost(t, "c")
+		lab.Link(t, a, "10.0.1.1/24", b, "10.0.1.2/24")
+		lab.Link(t, a, "10.0.2.1/24", c, "10.0.2.2/24")
+		left, right := listening(t, b), listening(t, c)
+		for _, hop := range []struct {
+			from string
+			to   *harness.Program
+		}{{"10.0.1.1", left}, {"10.0.2.1", right}, {"10.0.1.1", left}, {"10.0.2.1", right}} {
+			s := start("broadcast/server", "--addr", "255.255.255.255:8080", "--from", hop.from+":4000", "--count", "1")
+			s.Line(`sending to 255\.255\.255\.255:8080 from ` + hop.from + `:4000`)
+			hop.to.Line(hop.from + `:4000: ` + s.Line(sentLine)[0]) // and not the one before
+			s.Exit(0)
+		}
+		left.Stop()
+		right.Stop()
+	})
+}
+
+// While the link is down the server says so at each datagram, and once it is up
+// again the client receives the next.
+func TestServerOutlivesItsNetwork(t *testing.T) {
+	harness.Both(t, func(t *testing.T, a *lab.Host, start harness.Starter) {
+		lab.Require(t, "namespaces", lab.Isolated())
+		b := lab.NewHost(t, "b")
+		lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+		client := listening(t, b)
+		server := start("broadcast/server", "--addr", "10.0.0.255:8080", "--interval", "20ms")
+		client.Line(`10\.0\.0\.1:.*`)
+		a.Unplug(t, "eth0")
+		const missed = `(server: .*(network is unreachable|ENETUNREACH).*\n)`
+		server.Complaint(missed + `{3,}`)
+		before := len(client.Lines())
+		a.Plug(t, "eth0")
+		for len(client.Lines()) == before {
+			client.Line(`10\.0\.0\.1:.*`)
+		}
+		server.Signal(syscall.SIGTERM)
+		server.Await("closed")
+		server.ExitSaying(0, missed+"+")
+		client.Stop()
+	})
 }
 
 // A router forwards unicast and no broadcast, limited or directed (RFC 2644).
@@ -45,25 +89,25 @@ func TestServerDoesNotCrossARouter(t *testing.T) {
 	near, far := listening(t, router), listening(t, right)
 	left.Route(t, "0.0.0.0/0", "10.0.1.1")
 	for _, to := range []string{"10.0.1.255:8080", "255.255.255.255:8080", "10.0.2.255:8080"} {
-		data, port := broadcastOnce(t, left, to)
+		data, port := broadcastOnce(t, harness.Go(t, left), to)
 		near.Line(`10\.0\.1\.2:` + port + `: ` + data)
 	}
-	data, port := broadcastOnce(t, left, "10.0.2.2:8080") // unicast: and nothing came before it
+	data, port := broadcastOnce(t, harness.Go(t, left), "10.0.2.2:8080") // unicast: and nothing came before it
 	far.Line(`10\.0\.1\.2:` + port + `: ` + data)
 	near.Stop()
 	far.Stop()
 }
 
-// By default nothing leaves: on a host with a link, the link's other end hears
+// By default nothing leaves: on a host with a link, the link's other end receives
 // nothing of it.
 func TestServerStaysHome(t *testing.T) {
 	t.Parallel()
 	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
 	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
 	near, far := listening(t, a), listening(t, b)
-	data, port := broadcastOnce(t, a, "127.255.255.255:8080")
+	data, port := broadcastOnce(t, harness.Go(t, a), "127.255.255.255:8080")
 	near.Line(`127\.0\.0\.1:` + port + `: ` + data)
-	data, port = broadcastOnce(t, a, "10.0.0.255:8080")
+	data, port = broadcastOnce(t, harness.Go(t, a), "10.0.0.255:8080")
 	far.Line(`10\.0\.0\.1:` + port + `: ` + data)
 	near.Stop()
 	far.Stop()
@@ -75,12 +119,8 @@ func TestServerMayBroadcast(t *testing.T) {
 	h := lab.NewHost(t, "h")
 	server := harness.Start(t, h, "broadcast/server", "-interval", "1h")
 	broadcasting(server, "127.255.255.255:8080")
-	server.Line(`sent .*`)
-	fds := peer.SocketsOf(t, server)
-	assert.Equal(t, len(fds), 1)
-	on, err := unix.GetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_BROADCAST)
-	assert.NilError(t, err)
-	assert.Equal(t, on, 1)
+	server.Line(sentLine)
+	assert.Equal(t, peer.Option(t, server, false, unix.SOL_SOCKET, unix.SO_BROADCAST), 1)
 	server.Stop()
 
 	conn := peer.ListenUDP(t, h, "udp4", "0.0.0.0:0")
@@ -92,11 +132,11 @@ func TestServerMayBroadcast(t *testing.T) {
 	assert.Assert(t, errors.Is(err, syscall.EACCES), "%v", err)
 }
 
+// Two datagrams cross the link, as the diagram shows.
 func TestServerWire(t *testing.T) {
 	t.Parallel()
 	client, server, c := peer.Cabled(t)
-	p := harness.Start(t, client, "broadcast/client")
-	p.Ready()
+	p := listening(t, client)
 	sender := harness.Start(t, server, "broadcast/server", "-addr", "10.0.0.255:8080", "-count", "2", "-interval", "1ms")
 	p.Line(`.*`)
 	p.Line(`.*`)
@@ -105,4 +145,36 @@ func TestServerWire(t *testing.T) {
 	sender.Await(`sent .*`)
 	sender.Exit(0)
 	p.Stop()
+}
+
+// A question may be broadcast; the answer comes from the address of whoever gives
+// it. A socket connected to the broadcast address never receives it, though it has
+// reached the machine; one that is not connected does.
+func TestServerAnswerIsUnicast(t *testing.T) {
+	t.Parallel()
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+	all := netip.MustParseAddrPort("10.0.0.255:8080")
+	answerer := peer.ListenUDP(t, b, "udp4", "0.0.0.0:8080")
+	answer := func() {
+		question, from := peer.ReceiveUDP(t, answerer)
+		peer.SendUDP(t, answerer, from, "here: "+question)
+	}
+
+	var conn net.Conn
+	var err error
+	a.Do(func() { conn, err = net.Dial("udp4", all.String()) })
+	assert.NilError(t, err)
+	connected := peer.Ours(t, conn.(*net.UDPConn))
+	peer.Write(t, connected, "who?")
+	answer()
+	peer.Until(t, "the answer finds no socket", func() bool { return peer.Counter(t, a, "Udp", "NoPorts") == 1 })
+
+	free := peer.ListenUDP(t, a, "udp4", "0.0.0.0:0")
+	peer.SendUDP(t, free, all, "who?")
+	answer()
+	data, from := peer.ReceiveUDP(t, free)
+	assert.Equal(t, data, "here: who?")
+	assert.Equal(t, from.String(), "10.0.0.2:8080")
+	assert.Equal(t, peer.Counter(t, a, "Udp", "NoPorts"), 1)
 }

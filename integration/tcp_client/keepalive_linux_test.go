@@ -1,6 +1,7 @@
 package tcp_client
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -103,6 +104,20 @@ func TestKeepaliveSilentPeer(t *testing.T) {
 	client.Exit(0)
 }
 
+// keepAliveOf checks what the kernel has for a socket of the test.
+func keepAliveOf(t *testing.T, conn *net.TCPConn, idle, interval, count int) {
+	t.Helper()
+	control(t, conn, func(fd int) { assertKeepAlive(t, fd, idle, interval, count) })
+}
+
+// control gives a test the descriptor of its socket.
+func control(t *testing.T, conn *net.TCPConn, what func(fd int)) {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	assert.NilError(t, err)
+	assert.NilError(t, raw.Control(func(fd uintptr) { what(int(fd)) }))
+}
+
 // Go has keep-alive on for every connection, accepted ones too, and makes a
 // second and a half two.
 func TestKeepaliveInGo(t *testing.T) {
@@ -110,43 +125,116 @@ func TestKeepaliveInGo(t *testing.T) {
 	h := lab.NewHost(t, "h")
 	ln := peer.ListenTCP(t, h, "127.0.0.1:0")
 	dialed := peer.DialTCP(t, h, ln.Addr().String())
-	check := func(conn *net.TCPConn, idle, interval, count int) {
-		t.Helper()
-		raw, err := conn.SyscallConn()
-		assert.NilError(t, err)
-		assert.NilError(t, raw.Control(func(fd uintptr) { assertKeepAlive(t, int(fd), idle, interval, count) }))
-	}
-	check(dialed, 15, 15, 9)
-	check(peer.AcceptTCP(t, ln), 15, 15, 9)
+	keepAliveOf(t, dialed, 15, 15, 9)
+	keepAliveOf(t, peer.AcceptTCP(t, ln), 15, 15, 9)
 	assert.NilError(t, dialed.SetKeepAliveConfig(net.KeepAliveConfig{
 		Enable: true, Idle: 1500 * time.Millisecond, Interval: time.Millisecond, Count: 3,
 	}))
-	check(dialed, 2, 1, 3)
+	keepAliveOf(t, dialed, 2, 1, 3)
 }
 
-// Asked to, Node turns it on as well. How often it probes, nobody can tell it.
-func TestKeepaliveNodeKernel(t *testing.T) {
-	ask := func(t *testing.T, h *lab.Host, start harness.Starter, idle, interval, count int, args ...string) {
+// ListenConfig.KeepAliveConfig is for all that the listener accepts, a negative
+// ListenConfig.KeepAlive turns it off for them; Dialer has the same two fields.
+func TestKeepaliveListenConfig(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	ends := func(lc net.ListenConfig, d net.Dialer) (dialed, accepted *net.TCPConn) {
+		var ln net.Listener
+		var conn net.Conn
+		var err error
+		h.Do(func() {
+			if ln, err = lc.Listen(t.Context(), "tcp", "127.0.0.1:0"); err == nil {
+				conn, err = d.Dial("tcp", ln.Addr().String())
+			}
+		})
+		assert.NilError(t, err)
+		defer ln.Close()
+		return peer.Ours(t, conn.(*net.TCPConn)), peer.AcceptTCP(t, ln.(*net.TCPListener))
+	}
+	seldom := net.KeepAliveConfig{Enable: true, Idle: 10 * time.Minute, Interval: time.Minute, Count: 3}
+	dialed, accepted := ends(net.ListenConfig{KeepAliveConfig: seldom}, net.Dialer{KeepAliveConfig: seldom})
+	keepAliveOf(t, dialed, 600, 60, 3)
+	keepAliveOf(t, accepted, 600, 60, 3)
+	dialed, accepted = ends(net.ListenConfig{KeepAlive: -1}, net.Dialer{KeepAlive: -1})
+	for _, conn := range []*net.TCPConn{dialed, accepted} {
+		control(t, conn, func(fd int) { assert.Equal(t, tcpOption(t, fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE), 0) })
+	}
+}
+
+// What either program says of its connection is what the kernel has. Node before
+// 24.19 and 26.4 takes the first time and no more.
+func TestKeepaliveSays(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		ln := peer.ListenTCP(t, h, "127.0.0.1:8080")
-		c := start("tcp_client/keepalive", args...)
+		c := start("tcp_client/keepalive", "--idle", "7s", "--interval", "3s", "--count", "5")
 		peer.AcceptTCP(t, ln)
 		peer.Connected(c)
-		c.Line("keep-alive on: .*")
-		for _, o := range []struct{ level, name, want int }{
-			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, idle},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, interval},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, count},
-		} {
-			assert.Equal(t, peer.Option(t, c, false, o.level, o.name), o.want, "%v", o)
-		}
+		got := c.Line("keep-alive on: idle 7s, interval (3|1)s, count (5|10)")
+		var interval, count int
+		fmt.Sscan(strings.Join(got, " "), &interval, &count)
+		assertKeepAlive(t, clientSocket(t, c), 7, interval, count)
 		c.Stop()
-	}
-	harness.Compare(t, func(t *testing.T, h *lab.Host, goes harness.Starter) {
-		ask(t, h, goes, 7, 3, 5, "--idle", "7s", "--interval", "3s", "--count", "5")
-	}, func(t *testing.T, h *lab.Host, node harness.Starter) {
-		ask(t, h, node, 7, 1, 10, "--idle", "7s")
 	})
+}
+
+// cutOff is a connection from a host to another whose cable is then pulled. Its own
+// link stays up.
+func cutOff(t *testing.T, prepare func(a *lab.Host), config net.KeepAliveConfig) (a *lab.Host, conn *net.TCPConn) {
+	t.Helper()
+	segment := lab.NewSegment(t, "segment")
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	segment.Join(t, a, "10.0.0.1/24")
+	segment.Join(t, b, "10.0.0.2/24")
+	prepare(a)
+	ln := peer.ListenTCP(t, b, "10.0.0.2:8080")
+	conn = peer.DialTCP(t, a, "10.0.0.2:8080")
+	peer.AcceptTCP(t, ln)
+	assert.NilError(t, conn.SetKeepAliveConfig(config))
+	b.Unplug(t, "eth0")
+	return a, conn
+}
+
+// ends waits for the read to fail and returns after how long and why.
+func ends(t *testing.T, conn *net.TCPConn) (time.Duration, error) {
+	t.Helper()
+	begin := time.Now()
+	_, err := conn.Read(make([]byte, 1))
+	return time.Since(begin), err
+}
+
+// A write to a peer that has vanished succeeds. With data under way the kernel does
+// not probe: the error comes when retransmission gives up, with tcp_retries2 at 3
+// after 3 s and more. Keep-alive would have taken 2 s.
+func TestKeepaliveRetransmissionDecides(t *testing.T) {
+	t.Parallel()
+	a, conn := cutOff(t, func(a *lab.Host) { peer.SetSysctl(t, a, "net/ipv4/tcp_retries2", "3") },
+		net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 1})
+	peer.Write(t, conn, "hello")
+	took, err := ends(t, conn)
+	assert.Assert(t, errors.Is(err, unix.EHOSTUNREACH) || errors.Is(err, unix.ETIMEDOUT), "%v", err)
+	assert.Assert(t, took >= 2500*time.Millisecond, "%v", took)
+	assert.Equal(t, peer.Counter(t, a, "TcpExt", "TCPKeepAlive"), 0)
+}
+
+// TCP_USER_TIMEOUT bounds both: how long data may go unacknowledged, and, in place
+// of the count, how long probes may go unanswered.
+func TestKeepaliveUserTimeout(t *testing.T) {
+	t.Parallel()
+	for _, write := range []bool{false, true} {
+		t.Run(fmt.Sprintf("data under way: %v", write), func(t *testing.T) {
+			t.Parallel()
+			_, conn := cutOff(t, func(*lab.Host) {}, net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 100})
+			control(t, conn, func(fd int) {
+				assert.NilError(t, unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 1500))
+			})
+			if write {
+				peer.Write(t, conn, "hello")
+			}
+			took, err := ends(t, conn)
+			assert.Assert(t, errors.Is(err, unix.EHOSTUNREACH) || errors.Is(err, unix.ETIMEDOUT), "%v", err)
+			assert.Assert(t, took >= 1400*time.Millisecond && took < 20*time.Second, "%v", took)
+		})
+	}
 }
 
 // A peer that answers keeps the connection; from one whose cable is pulled the

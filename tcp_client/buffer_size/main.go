@@ -1,7 +1,7 @@
 // Buffer_size writes to a peer that does not read, until the kernel takes no more.
 //
-//	bazel run //tcp_server:listen           in one terminal: it never accepts, so never reads
-//	bazel run //tcp_client:buffer_size      in another
+//	go run ./tcp_server/listen          in one terminal: it never accepts, so never reads
+//	go run ./tcp_client/buffer_size     in another, or ./bazelw run //tcp_client:buffer_size
 package main
 
 import (
@@ -13,7 +13,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -21,89 +20,69 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("buffer_size: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "buffer_size shows how much the kernel keeps for a peer that does not read: it writes until no more fits.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to connect to")
-	bytes := flag.Int64("bytes", 64<<20, "`bytes` to write at most")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
-	case *bytes < 0:
-		misuse("-bytes %d is negative", *bytes)
+	size := flag.Uint64("bytes", 64<<20, "`bytes` to write at most")
+	if flag.Parse(); flag.NArg() > 0 {
+		log.Fatalf("want no argument after the flags, not %q", flag.Args())
 	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", *addr)
+	context.AfterFunc(ctx, stop) // a second signal kills
+	err := measure(ctx, *addr, *size)
 	if ctx.Err() != nil {
-		fmt.Println("closed")
-		return
-	} else if err != nil {
+		_, err = fmt.Println("closed")
+	}
+	if err != nil {
 		log.Fatal(err)
 	}
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		conn.Close()
-	})
+}
+
+// measure fills a connection and asks the kernel what it keeps of that.
+func measure(ctx context.Context, addr string, size uint64) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()                              // what the kernel has taken it goes on sending
+	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Write that waits
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
 
-	// Each Write first offers the kernel its bytes, then waits for room until the
-	// deadline. A deadline is a moment, so it is set anew for each. The kernel takes
-	// no more if it took nothing twice in a row, a second together: less might be a
-	// peer that is slow, and once this program that was held up.
+	written, err := fill(conn, size)
+	if err == nil && kernel != nil {
+		err = kernel(conn.(*net.TCPConn))
+	} else if err == nil {
+		log.Print("what the kernel keeps only Linux tells")
+	}
+	if err == nil && written < size {
+		_, err = fmt.Printf("wrote %d bytes before blocking\n", written)
+	} else if err == nil {
+		_, err = fmt.Printf("wrote %d bytes, the kernel took them all\n", written)
+	}
+	return err
+}
+
+// kernel, set by kernel_linux.go, prints what waits. Go has no queue of its own,
+// and no bufferSize: what Write has returned for is in the kernel.
+var kernel func(*net.TCPConn) error
+
+// fill writes until the kernel takes no more, or size bytes.
+func fill(conn net.Conn, size uint64) (written uint64, err error) {
 	buf := make([]byte, 65536)
-	var written int64
-	for idle := 0; written < *bytes && idle < 2; {
-		conn.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
-		n, err := conn.Write(buf[:min(int64(len(buf)), *bytes-written)])
-		written += int64(n)
-		switch {
-		case ctx.Err() != nil:
-			fmt.Println("closed")
-			return
-		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
-			log.Fatal(err)
-		case n > 0:
+	// "No more" is a matter of time, as a peer that is slow makes room again: it is
+	// three Writes in a row that hand over nothing. Had we been held up during one,
+	// the next would look again.
+	for idle := 0; written < size && idle < 3; {
+		// Write hands over what there is room for and then waits for more, until the
+		// deadline. That is a moment, not a duration: it is set anew each time.
+		conn.SetWriteDeadline(time.Now().Add(400 * time.Millisecond))
+		n, err := conn.Write(buf[:min(uint64(len(buf)), size-written)])
+		written += uint64(n)
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return written, err
+		}
+		if idle++; n > 0 {
 			idle = 0
-		default:
-			idle++
 		}
 	}
-
-	// Go keeps no queue of its own. What waits is in the kernel, and it is the
-	// kernel that knows.
-	if size, err := sendBuffer(conn.(*net.TCPConn)); err == nil {
-		fmt.Printf("send buffer %d bytes\n", size)
-	} else if ctx.Err() == nil {
-		log.Printf("this system does not tell the size of the send buffer: %v", err)
-	}
-	if queued, err := queued(conn.(*net.TCPConn)); err == nil {
-		fmt.Printf("queued %d bytes, the peer has not acknowledged them\n", queued)
-	} else if ctx.Err() == nil {
-		log.Printf("this system does not tell how much is queued: %v", err)
-	}
-	if written < *bytes {
-		fmt.Printf("wrote %d bytes before blocking\n", written)
-	} else {
-		fmt.Printf("wrote %d bytes, the kernel took them all\n", written)
-	}
-}
-
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	return err == nil
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "buffer_size: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+	return written, nil
 }

@@ -1,5 +1,5 @@
-// Buffer_size shows where bytes wait that a peer does not read: Node has a queue
-// of its own before the kernel's.
+// Buffer_size writes to a peer that does not read, until the kernel takes no more:
+// from there on Node queues in the program.
 //
 //	node tcp_client/buffer_size/main.js
 'use strict'
@@ -15,20 +15,28 @@ const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 const socket = net.connect(port, host, () => {
   console.log('connected to', at(socket.remoteAddress, socket.remotePort),
     'from', at(socket.localAddress, socket.localPort))
-  // As long as the kernel takes all at once, nothing queues here.
-  let wrote = 0
-  for (const data = Buffer.alloc(65536); socket.writableLength === 0 && wrote < +bytes; wrote += data.length) {
-    socket.write(data)
-  }
-  // bufferSize is deprecated and was the same. How large the kernel's buffer is,
-  // and how much of it the peer has not acknowledged, Node has no way to ask.
-  console.log(`queued ${socket.writableLength} bytes, the kernel has not taken them`)
-  console.log(`wrote ${wrote} bytes without blocking`)
+  fill(+bytes)
+  socket.destroy() // drops the program's queue; what the kernel has it goes on sending
 })
 socket.on('error', (err) => {
   console.error(`buffer_size: ${err.message}`)
   process.exitCode = 1
 })
+
+function fill (size) {
+  let wrote = 0
+  const chunk = Buffer.alloc(65536)
+  // write never waits. It hands over what there is room for, and queues the rest.
+  while (wrote < size && socket.writableLength === 0) {
+    const data = chunk.subarray(0, size - wrote)
+    socket.write(data)
+    wrote += data.length
+  }
+  // bufferSize, deprecated, is the same number. How much of what the kernel took the
+  // peer has acknowledged, Node has no way to ask.
+  console.log(`queued ${socket.writableLength} bytes, the kernel has not taken them`)
+  console.log(`wrote ${wrote} bytes without blocking`)
+}
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {

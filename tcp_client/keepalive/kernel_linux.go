@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -10,23 +9,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readBack says what the kernel has (SO_KEEPALIVE, socket(7); the rest tcp(7)).
-func readBack(conn *net.TCPConn) (text string, err error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return "", err
-	}
-	failed := raw.Control(func(fd uintptr) {
-		get := func(level, option int) int {
-			value, failed := unix.GetsockoptInt(int(fd), level, option)
-			err = cmp.Or(err, failed)
-			return value
+func init() {
+	kernel = func(conn *net.TCPConn) error {
+		raw, err := conn.SyscallConn()
+		if err != nil {
+			return err
 		}
-		text = fmt.Sprintf("keep-alive %s: idle %v, interval %v, count %d",
-			map[bool]string{true: "on", false: "off"}[get(unix.SOL_SOCKET, unix.SO_KEEPALIVE) != 0],
-			time.Duration(get(unix.IPPROTO_TCP, unix.TCP_KEEPIDLE))*time.Second,
-			time.Duration(get(unix.IPPROTO_TCP, unix.TCP_KEEPINTVL))*time.Second,
-			get(unix.IPPROTO_TCP, unix.TCP_KEEPCNT))
-	})
-	return text, errors.Join(failed, err)
+		var on, idle, interval, count int
+		var errs [4]error
+		err = raw.Control(func(s uintptr) { // socket(7), tcp(7)
+			on, errs[0] = unix.GetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_KEEPALIVE)
+			idle, errs[1] = unix.GetsockoptInt(int(s), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE)
+			interval, errs[2] = unix.GetsockoptInt(int(s), unix.IPPROTO_TCP, unix.TCP_KEEPINTVL)
+			count, errs[3] = unix.GetsockoptInt(int(s), unix.IPPROTO_TCP, unix.TCP_KEEPCNT)
+		})
+		if err := errors.Join(err, errors.Join(errs[:]...)); err != nil {
+			return err
+		}
+		fmt.Printf("keep-alive %s: idle %v, interval %v, count %d\n", map[int]string{0: "off", 1: "on"}[on],
+			time.Duration(idle)*time.Second, time.Duration(interval)*time.Second, count)
+		return nil
+	}
 }

@@ -1,28 +1,46 @@
-// Keepalive shows how to notice a peer that has vanished without a word.
+// Keepalive holds a connection on which nothing is sent, and has the kernel ask
+// from time to time whether the peer is still there.
 //
 //	node tcp_client/keepalive/main.js
 'use strict'
 const net = require('node:net')
 const { parseArgs } = require('node:util')
 
-const { addr, idle } = parseArgs({ options: {
+const { addr, idle, interval, count } = parseArgs({ options: {
   addr: { type: 'string', default: '127.0.0.1:8080' },
-  idle: { type: 'string', default: '15s' }
+  idle: { type: 'string', default: '15s' },
+  interval: { type: 'string', default: '15s' }, // these two since Node 24.19 and 26.4
+  count: { type: 'string', default: '9' }
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
+let connected = false
 const socket = net.connect(port, host, () => {
+  connected = true
   console.log('connected to', at(socket.remoteAddress, socket.remotePort),
     'from', at(socket.localAddress, socket.localPort))
-  // Off unless asked for. The interval and the count of the probes cannot be
-  // set, and nothing can be read back.
-  socket.setKeepAlive(true, ms(idle))
-  console.log(`keep-alive on: idle ${idle}`)
+  keepAlive()
 })
-socket.resume()
+socket.resume() // who does not read does not learn of the end
 let cause
 socket.on('error', (err) => { cause = err.message })
-socket.on('close', (hadError) => console.log(hadError ? `closed with error: ${cause}` : 'closed'))
+socket.on('close', () => {
+  if (cause && !connected) {
+    console.error(`keepalive: ${cause}`)
+    process.exitCode = 1
+  } else {
+    console.log(cause ? `closed with error: ${cause}` : 'closed')
+  }
+})
+
+// Off unless asked for. Before 24.19 and 26.4 Node takes the first time and no
+// more: the rest is then 1 s and 10 probes. It can read nothing back.
+function keepAlive () {
+  socket.setKeepAlive(true, ms(idle), ms(interval), +count)
+  const [major, minor] = process.versions.node.split('.').map(Number)
+  const all = major > 26 || (major === 26 && minor >= 4) || (major === 24 && minor >= 19)
+  console.log(`keep-alive on: idle ${idle}, interval ${all ? interval : '1s'}, count ${all ? count : 10}`)
+}
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => socket.destroy())
