@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 )
 
@@ -56,8 +57,8 @@ func main() {
 // listen binds a socket that shares its port with all that say the same.
 func listen(at *net.UDPAddr) (net.PacketConn, error) {
 	options := []int{syscall.SO_REUSEADDR}
-	if runtime.GOOS != "linux" && runtime.GOOS != "windows" {
-		options = append(options, 0x200) // SO_REUSEPORT: macOS and the BSDs want it as well
+	if runtime.GOOS == "darwin" || strings.HasSuffix(runtime.GOOS, "bsd") {
+		options = append(options, 0x200) // SO_REUSEPORT, which these want as well
 	}
 	// A port is one program's, unless each of them said before bind that it would
 	// share. Control is called in between: after bind it would be too late.

@@ -78,6 +78,16 @@ func TestBufferSizeIsTheKernels(t *testing.T) {
 			client.Exit(0)
 
 			assert.Equal(t, tcpOption(t, fd, unix.SOL_SOCKET, unix.SO_SNDBUF), sendBuffer)
+			var err error
+			var least, first, most int
+			h.Do(func() {
+				var text []byte
+				if text, err = os.ReadFile("/proc/sys/net/ipv4/tcp_wmem"); err == nil {
+					_, err = fmt.Sscan(string(text), &least, &first, &most)
+				}
+			})
+			assert.NilError(t, err)
+			assert.Assert(t, sendBuffer <= most && (sendBuffer > first || first == most), "%d of %d to %d", sendBuffer, first, most)
 			outq, err := unix.IoctlGetUint32(fd, unix.SIOCOUTQ)
 			assert.NilError(t, err)
 			assert.Equal(t, int(outq), queued)

@@ -119,7 +119,7 @@ func control(t *testing.T, conn *net.TCPConn, what func(fd int)) {
 }
 
 // Go has keep-alive on for every connection, accepted ones too, and makes a
-// second and a half two.
+// second and a half two. Linux takes no more than 32767 s and 127 probes.
 func TestKeepaliveInGo(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
@@ -131,6 +131,10 @@ func TestKeepaliveInGo(t *testing.T) {
 		Enable: true, Idle: 1500 * time.Millisecond, Interval: time.Millisecond, Count: 3,
 	}))
 	keepAliveOf(t, dialed, 2, 1, 3)
+	for _, c := range []net.KeepAliveConfig{{Idle: 32768 * time.Second}, {Interval: 32768 * time.Second}, {Count: 128}} {
+		c.Enable = true
+		assert.ErrorIs(t, dialed.SetKeepAliveConfig(c), unix.EINVAL)
+	}
 }
 
 // ListenConfig.KeepAliveConfig is for all that the listener accepts, a negative
@@ -175,6 +179,19 @@ func TestKeepaliveSays(t *testing.T) {
 		assertKeepAlive(t, clientSocket(t, c), 7, interval, count)
 		c.Stop()
 	})
+}
+
+// Node cuts a time to whole seconds.
+func TestKeepaliveNodeRoundsDown(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	ln := peer.ListenTCP(t, h, "127.0.0.1:8080")
+	c := harness.Node(t, h)("tcp_client/keepalive", "--idle", "7900ms")
+	peer.AcceptTCP(t, ln)
+	peer.Connected(c)
+	c.Line("keep-alive on: idle 7s, .*")
+	assert.Equal(t, tcpOption(t, clientSocket(t, c), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE), 7)
+	c.Stop()
 }
 
 // cutOff is a connection from a host to another whose cable is then pulled. Its own

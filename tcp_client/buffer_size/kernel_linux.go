@@ -16,12 +16,14 @@ func init() {
 		}
 		var size, queued int
 		var errSize, errQueued error
+		//weave:questions
 		err = raw.Control(func(fd uintptr) {
 			// SO_SNDBUF (socket(7)) counts the kernel's own bookkeeping too: less than
 			// that of data fits. SIOCOUTQ (tcp(7)) is the data not acknowledged.
 			size, errSize = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF)
 			queued, errQueued = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
 		})
+		//weave:end
 		if err := errors.Join(err, errSize, errQueued); err != nil {
 			return err
 		}

@@ -59,7 +59,7 @@ func hold(ctx context.Context, addr string, config net.KeepAliveConfig) (end str
 	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Read that waits
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
 
-	//weave:hold
+	//weave:probes
 	// Go has keep-alive on already, for this connection as for every other, with the
 	// values that are this program's defaults.
 	if err := conn.(*net.TCPConn).SetKeepAliveConfig(config); err != nil {

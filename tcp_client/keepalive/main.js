@@ -34,12 +34,14 @@ socket.on('close', () => {
 })
 
 // Off unless asked for. Before 24.19 and 26.4 Node takes the first time and no
-// more: the rest is then 1 s and 10 probes. It can read nothing back.
+// more: the rest is then 1 s and 10 probes. Times are cut to whole seconds, and
+// nothing can be read back.
 function keepAlive () {
   socket.setKeepAlive(true, ms(idle), ms(interval), +count)
   const [major, minor] = process.versions.node.split('.').map(Number)
   const all = major > 26 || (major === 26 && minor >= 4) || (major === 24 && minor >= 19)
-  console.log(`keep-alive on: idle ${idle}, interval ${all ? interval : '1s'}, count ${all ? count : 10}`)
+  const s = (time) => `${Math.floor(ms(time) / 1000)}s`
+  console.log(`keep-alive on: idle ${s(idle)}, interval ${all ? s(interval) : '1s'}, count ${all ? count : 10}`)
 }
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
