@@ -82,3 +82,17 @@ func TestKeepaliveFailures(t *testing.T) {
 	h := lab.NewHost(t, "h")
 	harness.Node(t, h)("tcp_client/keepalive").ExitSaying(1, `keepalive: connect ECONNREFUSED 127\.0\.0\.1:8080\n`)
 }
+
+// What Go would round up, take for its default or leave as it is, and what Linux does
+// not take, is refused.
+func TestKeepaliveRefuses(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	for _, args := range [][]string{
+		{"-idle", "0"}, {"-idle", "-1s"}, {"-idle", "500ms"}, {"-idle", "1500ms"}, {"-idle", "32768s"},
+		{"-interval", "0"}, {"-interval", "1500ms"}, {"-interval", "32768s"},
+		{"-count", "0"}, {"-count", "-1"}, {"-count", "128"},
+	} {
+		peer.Refuses(t, h, "tcp_client/keepalive", "want -idle and -interval .*", args...)
+	}
+}

@@ -18,8 +18,8 @@ func init() {
 		var errSize, errQueued error
 		//weave:questions
 		err = raw.Control(func(fd uintptr) {
-			// SO_SNDBUF (socket(7)) counts the kernel's own bookkeeping too: less than
-			// that of data fits. SIOCOUTQ (tcp(7)) is the data not acknowledged.
+			// SO_SNDBUF (socket(7)) is memory, the kernel's own bookkeeping included, and
+			// no sharp limit. SIOCOUTQ (tcp(7)) is the data that is not acknowledged.
 			size, errSize = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF)
 			queued, errQueued = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
 		})
