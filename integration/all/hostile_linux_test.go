@@ -253,10 +253,7 @@ func TestHostileDatagrams(t *testing.T) {
 				if !c.prints {
 					continue
 				}
-				shown := fmt.Sprintf("%q", data[:min(n, 64)])
-				if n > 64 {
-					shown += "…"
-				}
+				shown := fmt.Sprintf("%.64q", data)
 				if line := p.Line(`(.*)`)[0]; !strings.HasSuffix(line, shown) || !strings.HasPrefix(line, peer.AddrOf(conn).String()) {
 					t.Fatalf("%d bytes from %v: %s printed %q, want %s at its end", n, peer.AddrOf(conn), c.section, line, shown)
 				}
