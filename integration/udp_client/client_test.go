@@ -33,23 +33,14 @@ func TestClientTranscript(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	server, _ := peer.EchoServer(t, h)
-	var clients []*harness.Program
-	for _, message := range []string{"hello", ""} {
-		args := []string{"-message=" + message}
-		if message == "hello" {
-			args = nil
-		}
-		client := harness.Start(t, h, "udp_client/client", args...)
-		from := client.Line(`connected to 127\.0\.0\.1:8080 from (127\.0\.0\.1:\d+)`)[0]
-		client.Line(fmt.Sprintf(`sent %d bytes: %q`, len(message), message))
-		client.Line(fmt.Sprintf(`received %d bytes from 127\.0\.0\.1:8080: %q`, len(message), message))
-		client.Exit(0)
-		peer.KeepPort(t, h, from)
-		server.Line(fmt.Sprintf(`%s IPv4 sent %d bytes: %q`, from, len(message), message))
-		clients = append(clients, client)
-	}
+	client := harness.Start(t, h, "udp_client/client", "-message", "你好")
+	from := client.Line(`connected to 127\.0\.0\.1:8080 from (127\.0\.0\.1:\d+)`)[0]
+	client.Line(`sent 6 bytes: "你好"`)
+	client.Line(`received 6 bytes from 127\.0\.0\.1:8080: "你好"`)
+	client.Exit(0)
+	server.Line(from + ` IPv4 sent 6 bytes: "你好"`)
 	server.Stop()
-	harness.Transcript(t, "client.txt", append([]*harness.Program{server}, clients...)...)
+	harness.Transcript(t, "client.txt", server, client)
 }
 
 // Any address that reaches the server will do, and so will any message.
@@ -57,7 +48,7 @@ func TestClientAddresses(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		server, _ := peer.EchoServer(t, h, "-addr", ":8080")
 		for _, c := range []struct{ addr, remote, message, shown string }{
-			{"127.0.0.1:8080", "127.0.0.1:8080", "你好", `"你好"`},
+			{"127.0.0.1:8080", "127.0.0.1:8080", "", `""`},
 			{"[::1]:8080", "[::1]:8080", "x", `"x"`},
 			{"localhost:8080", "127.0.0.1:8080", strings.Repeat("x", 64), `"x{64}"`},
 			{":8080", "127.0.0.1:8080", strings.Repeat("x", 8000), `"x{64}"`},

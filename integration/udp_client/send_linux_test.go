@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 
 	"example.com/sockets/integration/harness"
@@ -68,4 +69,21 @@ func TestSendSizes(t *testing.T) {
 			assert.Equal(t, len(sizes) == 1 && sizes[0] == c.size, c.whole, "%v", sizes)
 		})
 	}
+}
+
+// A socket that forbids fragments is refused what the link does not take.
+func TestSendDontFragment(t *testing.T) {
+	t.Parallel()
+	client, _, _ := peer.Cabled(t)
+	conn := peer.ListenUDP(t, client, "udp4", ":0")
+	raw, err := conn.SyscallConn()
+	assert.NilError(t, err)
+	assert.NilError(t, raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DO)
+	}))
+	assert.NilError(t, err)
+	to := netip.MustParseAddrPort(peer.Here)
+	peer.SendUDP(t, conn, to, strings.Repeat("x", 1472))
+	_, err = conn.WriteToUDPAddrPort(make([]byte, 1473), to)
+	assert.ErrorIs(t, err, unix.EMSGSIZE)
 }

@@ -27,6 +27,7 @@ func main() {
 		log.Fatalf("want -addr host:port, a -timeout above 0 and no argument after the flags, not %q %v %q", *addr, *timeout, flag.Args())
 	}
 
+	//weave:frame
 	// localhost may be 127.0.0.1 and ::1. This takes the first IPv4 address, as
 	// udp_server:server does. net.Dial would take whichever comes first, and with
 	// UDP nothing tells it that it should have tried the other.
@@ -43,8 +44,10 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	//weave:end
 }
 
+// ask sends one datagram and waits for one.
 func ask(ctx context.Context, to *net.UDPAddr, message string, timeout time.Duration) error {
 	// Connecting sends nothing. The kernel notes the peer: it picks our address by
 	// its routes, lets in no datagrams but the peer's, and passes on a refusal (ICMP)
@@ -56,20 +59,23 @@ func ask(ctx context.Context, to *net.UDPAddr, message string, timeout time.Dura
 	defer conn.Close()
 	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Read that waits
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
-
 	n, err := conn.Write([]byte(message)) // one Write, one datagram, all of it or an error
 	if err != nil {
 		return err
 	}
 	fmt.Printf("sent %d bytes: %.64q\n", n, message)
+	return receive(conn, timeout)
+}
 
-	// Whether it has arrived nobody says: only a deadline ends the wait for a reply
-	// that does not come. After it Read does not even look into the socket. Who was
-	// held up (Ctrl-Z and fg) may have the reply there: look once more.
+// receive waits for the reply. Whether the message has arrived nobody says: only a
+// deadline ends the wait for a reply that does not come.
+func receive(conn *net.UDPConn, timeout time.Duration) error {
 	buf := make([]byte, 65535)
 	conn.SetReadDeadline(time.Now().Add(timeout))
-	n, err = conn.Read(buf)
+	n, err := conn.Read(buf)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
+		// After its deadline Read does not even look into the socket. Who was held up
+		// (Ctrl-Z and fg) may have the reply there: look once more.
 		conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 		n, err = conn.Read(buf)
 	}
