@@ -134,6 +134,25 @@ func TestServerUnreachableClient(t *testing.T) {
 	), unreachable(`server: no port to reply to\n`, `server: send ENETUNREACH 192\.0\.2\.1:8080\n`))
 }
 
+// In Node a send to port 0 throws. One that the kernel refuses tells its callback, and
+// if it has none, nobody.
+func TestServerOfNode(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated()) // no route to anywhere
+	node := harness.NodeScript(t, lab.NewHost(t, "h"), `
+		const socket = require('dgram').createSocket('udp4')
+		socket.on('error', (e) => console.log('error', e.code))
+		try { socket.send('x', 0, '127.0.0.1') } catch (e) { console.log(e.code) }
+		socket.send('x', 8080, '192.0.2.1')
+		socket.send('x', 8080, '192.0.2.1', (e) => {
+			console.log('callback', e.code)
+			setImmediate(() => socket.close())
+		})`)
+	node.Line("ERR_SOCKET_BAD_PORT")
+	node.Line("callback ENETUNREACH")
+	node.Exit(0)
+}
+
 // A signal comes between a datagram and its echo, which is not sent then, and no
 // failure: the socket was closed on purpose.
 func TestServerSignalBeforeTheEcho(t *testing.T) {

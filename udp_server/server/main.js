@@ -32,7 +32,7 @@ function echo (message, rinfo) {
   console.log(`${at(rinfo)} ${rinfo.family} sent ${rinfo.size} bytes: ${data}`)
   // Who sends from port 0 wants no reply (RFC 768), and send would throw.
   if (rinfo.port === 0) return console.error('server: no port to reply to')
-  // Without the callback, a reply that cannot be sent would be an 'error' of the socket.
+  // Without the callback nobody would be told that a reply could not be sent.
   socket.send(message, rinfo.port, rinfo.address, (err) => {
     if (err) console.error(`server: ${err.message}`) // this peer's loss only
   })
