@@ -1,8 +1,6 @@
 package udp_client
 
 import (
-	"os"
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -59,8 +57,7 @@ func TestClientHeldUp(t *testing.T) {
 // the one and the client sends to it.
 func TestClientLocalhost(t *testing.T) {
 	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
-		lab.Require(t, "namespaces", lab.Isolated())
-		setHosts(t, h, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")
+		peer.SetHosts(t, h, peer.TwoLocalhosts)
 		for _, section := range []string{"udp_client/client", "udp_client/send"} {
 			s := server("udp_server/server", "--addr", "localhost:8080")
 			s.Line(`listening on 127\.0\.0\.1:8080`)
@@ -70,23 +67,6 @@ func TestClientLocalhost(t *testing.T) {
 			s.Stop()
 		}
 	})
-}
-
-// setHosts gives a host a hosts(5) file of its own.
-func setHosts(t *testing.T, h *lab.Host, text string) {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "hosts")
-	assert.NilError(t, os.WriteFile(file, []byte(text), 0o644))
-	var err error
-	h.Do(func() { // the host's thread, and what it starts, sees other mounts than the suite
-		if err = unix.Unshare(unix.CLONE_NEWNS); err == nil {
-			err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
-		}
-		if err == nil {
-			err = unix.Mount(file, "/etc/hosts", "", unix.MS_BIND, "")
-		}
-	})
-	assert.NilError(t, err)
 }
 
 // To Linux a connected socket's peer is only the usual destination: sendto(2) to

@@ -118,3 +118,20 @@ func TestBindNonlocal(t *testing.T) {
 	p.Line(`listening on 192\.0\.2\.1:8080 \(udp4\)`)
 	p.Stop()
 }
+
+// Where localhost is two addresses, a socket takes the one of its family; Go's "udp"
+// takes the IPv4 one.
+func TestBindLocalhost(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		peer.SetHosts(t, h, peer.TwoLocalhosts)
+		four := start("udp_server/bind", "--addr", "localhost:8080")
+		four.Line(`listening on 127\.0\.0\.1:8080 \(udp4\)`)
+		six := start("udp_server/bind", "--network", "udp6", "--addr", "localhost:8080")
+		six.Line(`listening on \[::1\]:8080 \(udp6\)`)
+		four.Stop()
+		server := start("udp_server/server", "--addr", "localhost:8080")
+		server.Line(`listening on 127\.0\.0\.1:8080`)
+		server.Stop()
+		six.Stop()
+	})
+}
