@@ -1,6 +1,11 @@
 package udp_client
 
 import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -39,10 +44,11 @@ func TestClientRefusedWire(t *testing.T) {
 // A client that was held up until its time was over, with the reply in its socket,
 // looks once more and finds it.
 func TestClientHeldUp(t *testing.T) {
-	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+	heldUp := func(t *testing.T, h *lab.Host, start harness.Starter) {
 		const timeout = 2 * time.Second // to stop it in time
 		remote := peer.ListenUDP(t, h, "udp4", "127.0.0.1:8080")
 		client, from := waitingClient(t, start, remote, "--timeout", timeout.String())
+		peer.Until(t, "it waits with a timeout", func() bool { return polls(t, client, timeout) })
 		peer.Freeze(t, client)
 		frozen := time.Now()
 		peer.SendUDP(t, remote, from, "in time")
@@ -50,6 +56,27 @@ func TestClientHeldUp(t *testing.T) {
 		client.Signal(syscall.SIGCONT)
 		client.Line(`received 7 bytes from 127\.0\.0\.1:8080: "in time"`)
 		client.Exit(0)
+	}
+	harness.Compare(t, func(t *testing.T, h *lab.Host, _ harness.Starter) {
+		heldUp(t, h, func(section string, args ...string) *harness.Program {
+			cmd := exec.Command(harness.Binary(t, section), args...)
+			cmd.Env = append(os.Environ(), "GOMAXPROCS=1") // with more, Go may come to the socket before the timer
+			return harness.Command(t, h, cmd)
+		})
+	}, heldUp)
+}
+
+// polls tells whether a thread of a program waits for its sockets with a timeout, of
+// no more than that (proc_pid_syscall(5), epoll_wait(2)).
+func polls(t *testing.T, p *harness.Program, most time.Duration) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", p.Pid()))
+	assert.NilError(t, err)
+	return slices.ContainsFunc(threads, func(thread string) bool {
+		text, _ := os.ReadFile(thread) // it may have ended
+		var call, epoll, events, n, ms uint64
+		fmt.Sscanf(string(text), "%d %v %v %v %v", &call, &epoll, &events, &n, &ms)
+		return call == unix.SYS_EPOLL_PWAIT && 0 < ms && ms <= uint64(most.Milliseconds())
 	})
 }
 
