@@ -1,13 +1,25 @@
 package udp_client
 
 import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"gotest.tools/v3/assert"
 
 	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
 	"example.com/sockets/integration/peer"
 	"example.com/sockets/integration/wire"
 )
 
+// One datagram each way, and nothing before, between or after.
 func TestClientWire(t *testing.T) {
 	t.Parallel()
 	client, server, c := peer.Cabled(t)
@@ -27,4 +39,80 @@ func TestClientRefusedWire(t *testing.T) {
 	program.Await(`sent .*`)
 	program.ExitSaying(1, `client: .* connection refused\n`)
 	peer.Drawn(t, "client_refused", c.Await("ICMP", peer.Seen(wire.ICMP, 1)))
+}
+
+// A client that was held up until its time was over, with the reply in its socket,
+// looks once more and finds it.
+func TestClientHeldUp(t *testing.T) {
+	heldUp := func(t *testing.T, h *lab.Host, start harness.Starter) {
+		const timeout = 2 * time.Second // to stop it in time
+		remote := peer.ListenUDP(t, h, "udp4", "127.0.0.1:8080")
+		client, from := waitingClient(t, start, remote, "--timeout", timeout.String())
+		peer.Until(t, "it waits with a timeout", func() bool { return polls(t, client, timeout) })
+		peer.Freeze(t, client)
+		frozen := time.Now()
+		peer.SendUDP(t, remote, from, "in time")
+		peer.Until(t, "its time is over", func() bool { return time.Since(frozen) > timeout })
+		client.Signal(syscall.SIGCONT)
+		client.Line(`received 7 bytes from 127\.0\.0\.1:8080: "in time"`)
+		client.Exit(0)
+	}
+	harness.Compare(t, func(t *testing.T, h *lab.Host, _ harness.Starter) {
+		heldUp(t, h, func(section string, args ...string) *harness.Program {
+			cmd := exec.Command(harness.Binary(t, section), args...)
+			cmd.Env = append(os.Environ(), "GOMAXPROCS=1") // with more, Go may come to the socket before the timer
+			return harness.Command(t, h, cmd)
+		})
+	}, heldUp)
+}
+
+// polls tells whether a thread of a program waits for its sockets with a timeout, of
+// no more than that (proc_pid_syscall(5), epoll_wait(2)).
+func polls(t *testing.T, p *harness.Program, most time.Duration) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", p.Pid()))
+	assert.NilError(t, err)
+	return slices.ContainsFunc(threads, func(thread string) bool {
+		text, _ := os.ReadFile(thread) // it may have ended
+		var call, epoll, events, n, ms uint64
+		fmt.Sscanf(string(text), "%d %v %v %v %v", &call, &epoll, &events, &n, &ms)
+		return call == unix.SYS_EPOLL_PWAIT && 0 < ms && ms <= uint64(most.Milliseconds())
+	})
+}
+
+// Where localhost is 127.0.0.1 and ::1, as in Debian's hosts file, the server takes
+// the one and the client sends to it.
+func TestClientLocalhost(t *testing.T) {
+	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
+		peer.SetHosts(t, h, peer.TwoLocalhosts)
+		for _, section := range []string{"udp_client/client", "udp_client/send"} {
+			s := server("udp_server/server", "--addr", "localhost:8080")
+			s.Line(`listening on 127\.0\.0\.1:8080`)
+			c := client(section, "--addr", "localhost:8080")
+			c.Await(`received 5 bytes from 127\.0\.0\.1:8080: "hello"`)
+			c.Exit(0)
+			s.Stop()
+		}
+	})
+}
+
+// To Linux a connected socket's peer is only the usual destination: sendto(2) to
+// another is sent. The answer to that is not received.
+func TestClientSendtoElsewhere(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	remote, other := peer.ListenUDP(t, h, "udp4", "127.0.0.1:8080"), peer.ListenUDP(t, h, "udp4", "127.0.0.1:8081")
+	conn := dial(t, h, peer.AddrOf(remote))
+	raw, err := conn.SyscallConn()
+	assert.NilError(t, err)
+	assert.NilError(t, raw.Control(func(fd uintptr) {
+		err = unix.Sendto(int(fd), []byte("elsewhere"), 0, &unix.SockaddrInet4{Port: 8081, Addr: [4]byte{127, 0, 0, 1}})
+	}))
+	assert.NilError(t, err)
+	data, from := peer.ReceiveUDP(t, other)
+	assert.Equal(t, data, "elsewhere")
+	peer.SendUDP(t, other, from, "not heard")
+	peer.SendUDP(t, remote, from, "heard")
+	data, _ = peer.ReceiveUDP(t, conn)
+	assert.Equal(t, data, "heard")
 }

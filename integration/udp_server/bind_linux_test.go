@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -79,5 +81,57 @@ func TestBindNodeKernel(t *testing.T) {
 		ask(t, h, goes, 1, 1)
 	}, func(t *testing.T, h *lab.Host, node harness.Starter) {
 		ask(t, h, node, 0, 0)
+	})
+}
+
+// What is refused here: for a multicast group Go's call binds every address, Node's the
+// group, and neither joins it.
+func TestBindGroupUnjoined(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	assert.Equal(t, peer.AddrOf(peer.ListenUDP(t, h, "udp4", "239.1.1.1:8080")).Addr().String(), "0.0.0.0")
+	node := harness.NodeScript(t, h, `
+		const socket = require('dgram').createSocket('udp4')
+		socket.bind(8081, '239.1.1.1', () => console.log(socket.address().address))
+		process.on('SIGTERM', () => socket.close())`)
+	node.Line(`239\.1\.1\.1`)
+	var groups []byte
+	var err error
+	h.Do(func() { groups, err = os.ReadFile("/proc/thread-self/net/igmp") })
+	assert.NilError(t, err)
+	assert.Assert(t, strings.Contains(string(groups), "010000E0"), "%s", groups) // 224.0.0.1, which every interface joins
+	assert.Assert(t, !strings.Contains(string(groups), "010101EF"), "%s", groups)
+	node.Signal(syscall.SIGTERM)
+	node.Exit(0)
+}
+
+// An address that this machine does not have can be bound once
+// net.ipv4.ip_nonlocal_bind is 1.
+func TestBindNonlocal(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	peer.Refuses(t, h, "udp_server/bind", `listen udp4 192\.0\.2\.1:8080: bind: cannot assign requested address`, "-addr", "192.0.2.1:8080")
+	peer.SetSysctl(t, h, "net/ipv4/ip_nonlocal_bind", "1")
+	p := harness.Start(t, h, "udp_server/bind", "-addr", "192.0.2.1:8080")
+	p.Line(`listening on 192\.0\.2\.1:8080 \(udp4\)`)
+	p.Stop()
+}
+
+// Where localhost is two addresses, a socket takes the one of its family; Go's "udp"
+// takes the IPv4 one.
+func TestBindLocalhost(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		peer.SetHosts(t, h, peer.TwoLocalhosts)
+		four := start("udp_server/bind", "--addr", "localhost:8080")
+		four.Line(`listening on 127\.0\.0\.1:8080 \(udp4\)`)
+		six := start("udp_server/bind", "--network", "udp6", "--addr", "localhost:8080")
+		six.Line(`listening on \[::1\]:8080 \(udp6\)`)
+		four.Stop()
+		server := start("udp_server/server", "--addr", "localhost:8080")
+		server.Line(`listening on 127\.0\.0\.1:8080`)
+		server.Stop()
+		six.Stop()
 	})
 }

@@ -23,83 +23,79 @@ func TestBindTranscript(t *testing.T) {
 	harness.Transcript(t, "bind.txt", four, six)
 }
 
-// One port can be bound twice if the families differ, also for any address;
-// not so by Go's "udp", which takes both.
+// A port can be bound once for each family, on one address too; port 0 is a free one;
+// TCP's ports are others.
 func TestBindFamilies(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	four := harness.Start(t, h, "udp_server/bind", "-addr", ":8080")
-	four.Line(`listening on 0\.0\.0\.0:8080 \(udp4\)`)
-	six := harness.Start(t, h, "udp_server/bind", "-addr", ":8080", "-network", "udp6")
-	six.Line(`listening on \[::\]:8080 \(udp6\)`)
-	peer.Fails(t, h, "server: listen udp :8080: bind: address already in use", "udp_server/server", "-addr", ":8080")
-	four.Stop()
-	six.Stop()
-
-	chosen := harness.Start(t, h, "udp_server/bind", "-addr", "127.0.0.1:0")
-	port := chosen.Line(`listening on 127\.0\.0\.1:(\d+) \(udp4\)`)[0]
-	assert.Assert(t, port != "0")
-	chosen.Stop()
-}
-
-// Taken, or not this machine's: the program ends and names the address.
-func TestBindFailures(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	peer.ListenTCP(t, h, "127.0.0.1:8080") // TCP's ports are others
-	first := harness.Start(t, h, "udp_server/bind")
-	first.Line(`listening on 127\.0\.0\.1:8080 \(udp4\)`)
-	peer.Fails(t, h, "bind: listen udp4 127.0.0.1:8080: bind: address already in use", "udp_server/bind")
-	peer.Fails(t, h, "bind: listen udp4 0.0.0.0:8080: bind: address already in use", "udp_server/bind", "-addr", "0.0.0.0:8080")
-	first.Stop()
-	peer.Fails(t, h, "bind: listen udp4 192.0.2.1:8080: bind: cannot assign requested address", "udp_server/bind", "-addr", "192.0.2.1:8080")
-	peer.Fails(t, h, "bind: listen udp6 [2001:db8::1]:8080: bind: cannot assign requested address",
-		"udp_server/bind", "-network", "udp6", "-addr", "[2001:db8::1]:8080")
-	peer.Fails(t, h, "bind: listen udp4: address ::1: no suitable address found", "udp_server/bind", "-addr", "[::1]:8080")
-	peer.Fails(t, h, "bind: listen udp6: address 127.0.0.1: no suitable address found", "udp_server/bind", "-network", "udp6")
-	peer.Unresolved(t, h, "udp_server/bind")
-}
-
-func TestBindStop(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	peer.StopBy(t, func() *harness.Program {
-		p := harness.Start(t, h, "udp_server/bind")
-		p.Line(`listening on .*`)
-		return p
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		peer.ListenTCP(t, h, "127.0.0.1:8080")
+		four := start("udp_server/bind", "--addr", "localhost:8080")
+		four.Line(`listening on 127\.0\.0\.1:8080 \(udp4\)`)
+		six := start("udp_server/bind", "--addr", "[::1]:8080", "--network", "udp6")
+		six.Line(`listening on \[::1\]:8080 \(udp6\)`)
+		chosen := start("udp_server/bind", "--addr", "127.0.0.1:0")
+		assert.Assert(t, chosen.Line(`listening on 127\.0\.0\.1:(\d+) \(udp4\)`)[0] != "0")
+		for _, p := range []*harness.Program{four, six, chosen} {
+			p.Stop()
+		}
 	})
 }
 
-func TestBindNode(t *testing.T) {
-	harness.Compare(t, func(t *testing.T, h *lab.Host, goes harness.Starter) {
-		s := goes("udp_server/bind")
-		s.Line(`listening on 127\.0\.0\.1:8080 \(udp4\)`)
-		goes("udp_server/bind").ExitSaying(1, `bind: listen udp4 127\.0\.0\.1:8080: bind: address already in use\n`)
-		s.Stop()
-	}, func(t *testing.T, h *lab.Host, node harness.Starter) {
-		s := node("udp_server/bind")
-		s.Line(`listening on 127\.0\.0\.1:8080 \(udp4\)`)
-		node("udp_server/bind").ExitSaying(1, `bind: bind EADDRINUSE 127\.0\.0\.1:8080\n`)
-		s.Stop()
-	})
-}
-
-// On :: a udp6 socket of Node's has the port for IPv4 as well, one of Go's has
-// not: another program can still have it.
-func TestBindNodeFamilies(t *testing.T) {
-	bind := func(t *testing.T, h *lab.Host, start harness.Starter) (s, s4 *harness.Program) {
+// On :: a udp6 socket of Go's leaves the port free for IPv4, one of Node's does not.
+// What Go makes of "udp" takes both.
+func TestBindEverywhere(t *testing.T) {
+	bind := func(h *lab.Host, start harness.Starter) (s, s4 *harness.Program) {
 		s = start("udp_server/bind", "--network", "udp6", "--addr", "[::]:8080")
 		s.Line(`listening on \[::\]:8080 \(udp6\)`)
 		return s, start("udp_server/bind", "--addr", "0.0.0.0:8080")
 	}
 	harness.Compare(t, func(t *testing.T, h *lab.Host, goes harness.Starter) {
-		s, s4 := bind(t, h, goes)
+		s, s4 := bind(h, goes)
 		s4.Line(`listening on 0\.0\.0\.0:8080 \(udp4\)`)
-		s4.Stop()
 		s.Stop()
+		s = goes("udp_server/server", "-addr", "[::]:8080")
+		s.ExitSaying(1, `server: listen udp \[::\]:8080: bind: address already in use\n`)
+		s4.Stop()
 	}, func(t *testing.T, h *lab.Host, node harness.Starter) {
-		s, s4 := bind(t, h, node)
+		s, s4 := bind(h, node)
 		s4.ExitSaying(1, `bind: bind EADDRINUSE 0\.0\.0\.0:8080\n`)
 		s.Stop()
+	})
+}
+
+// Taken, another machine's, of the other family: the program ends and names the
+// address.
+func TestBindFailures(t *testing.T) {
+	failing := func(inUse, foreign, family string) func(t *testing.T, h *lab.Host, start harness.Starter) {
+		return func(t *testing.T, h *lab.Host, start harness.Starter) {
+			first := start("udp_server/bind")
+			first.Line(`listening on 127\.0\.0\.1:8080 \(udp4\)`)
+			start("udp_server/bind").ExitSaying(1, "bind: "+inUse+`\n`)
+			start("udp_server/bind", "--addr", "192.0.2.1:8080").ExitSaying(1, "bind: "+foreign+`\n`) // TEST-NET-1, RFC 5737
+			start("udp_server/bind", "--addr", "[::1]:8080").ExitSaying(1, "bind: "+family+`\n`)
+			first.Stop()
+		}
+	}
+	harness.Compare(t,
+		failing(`listen udp4 127\.0\.0\.1:8080: bind: address already in use`,
+			`listen udp4 192\.0\.2\.1:8080: bind: cannot assign requested address`,
+			`address ::1: no suitable address found`),
+		failing(`bind EADDRINUSE 127\.0\.0\.1:8080`, `bind EADDRNOTAVAIL 192\.0\.2\.1:8080`, `(bind EINVAL|.*ENOTFOUND) ::1.*`))
+}
+
+// A multicast group is refused: a socket that has not joined it would wait in vain.
+func TestBindGroup(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		refusesGroup(t, start("udp_server/bind", "--addr", "239.1.1.1:8080"), `239\.1\.1\.1:8080`)
+		refusesGroup(t, start("udp_server/bind", "--network", "udp6", "--addr", "[ff02::1]:8080"), `\[ff02::1\]:8080`)
+	})
+}
+
+func TestBindStop(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		peer.StopBy(t, func() *harness.Program {
+			p := start("udp_server/bind")
+			p.Line(`listening on .*`)
+			return p
+		})
 	})
 }

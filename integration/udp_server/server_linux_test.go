@@ -2,13 +2,17 @@ package udp_server
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
+	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 
@@ -18,22 +22,17 @@ import (
 	"example.com/sockets/integration/wire"
 )
 
-// The largest datagram of either family comes back whole; one byte more is
-// refused, and the message names the destination.
+// The largest datagram of either family comes back whole.
 func TestServerLargest(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	for ip, size := range map[string]int{"127.0.0.1": 65507, "[::1]": 65527} {
-		server, addr := peer.EchoServer(t, h, "-addr", ip+":0")
-		conn := peer.ListenUDP(t, h, "udp", ip+":0")
-		roundTrip(t, conn, addr, pattern(size))
-		server.Line(fmt.Sprintf(`\S+ IPv[46] sent %d bytes: ".*"…`, size))
-		stdout, stderr, code := harness.Run(t, h, "udp_client/send", "-addr", addr.String(), "-message", strings.Repeat("x", size+1))
-		assert.Equal(t, code, 1)
-		assert.Equal(t, stdout, "")
-		assert.Assert(t, strings.HasPrefix(stderr, "send: write udp") && strings.HasSuffix(stderr, "->"+addr.String()+": sendto: message too long\n"), stderr)
-		server.Stop()
-	}
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		for ip, size := range map[string]int{"127.0.0.1": 65507, "[::1]": 65527} {
+			server := start("udp_server/server", "--addr", ip+":0")
+			addr := netip.MustParseAddrPort(server.Ready())
+			roundTrip(t, peer.ListenUDP(t, h, "udp", ip+":0"), addr, pattern(size))
+			server.Line(fmt.Sprintf(`\S+ IPv[46] sent %d bytes: ".*"`, size))
+			server.Stop()
+		}
+	})
 }
 
 // On two hosts, with a datagram of twenty times the link's MTU.
@@ -49,26 +48,28 @@ func TestServerTwoHosts(t *testing.T) {
 	p.Stop()
 }
 
-// Clients that are gone when the reply comes refuse it (ICMP); the server does
-// not even hear of that, and serves the others.
+// Clients that are gone when the reply comes refuse it (ICMP); the server is not
+// even told, and serves the others.
 func TestServerVanishedClients(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	server, addr := peer.EchoServer(t, h)
-	there := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0") // from now on, lest it get the port of one that is gone
-	peer.Freeze(t, server)                               // so that they are gone before it answers
-	for range 5 {
-		conn := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0")
-		peer.SendUDP(t, conn, addr, "gone")
-		conn.Close()
-	}
-	server.Signal(syscall.SIGCONT)
-	for range 5 {
-		server.Line(`\S+ IPv4 sent 4 bytes: "gone"`)
-	}
-	roundTrip(t, there, addr, "here")
-	server.Line(`\S+ IPv4 sent 4 bytes: "here"`)
-	server.Stop() // and nothing on stderr
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		server := start("udp_server/server")
+		addr := netip.MustParseAddrPort(server.Ready())
+		there := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0") // from now on, lest it get the port of one that is gone
+		peer.Freeze(t, server)                               // so that they are gone before it answers
+		for range 5 {
+			conn := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0")
+			peer.SendUDP(t, conn, addr, "gone")
+			conn.Close()
+		}
+		server.Signal(syscall.SIGCONT)
+		for range 5 {
+			server.Line(`\S+ IPv4 sent 4 bytes: "gone"`)
+		}
+		roundTrip(t, there, addr, "here")
+		server.Line(`\S+ IPv4 sent 4 bytes: "here"`)
+		assert.Equal(t, peer.Counter(t, h, "Icmp", "OutDestUnreachs"), 5)
+		server.Stop() // and nothing on stderr
+	})
 }
 
 // Two sockets that share a unicast port by SO_REUSEADDR do not share what comes:
@@ -102,25 +103,54 @@ func TestServerSharedPort(t *testing.T) {
 	assert.Equal(t, queued, 0)
 }
 
-// A reply that cannot be sent, here for want of a route, is told, and is that
-// peer's loss only.
+// A reply that cannot be sent, for want of a route or of a port to send it to, is
+// told, and is that peer's loss only.
 func TestServerUnreachableClient(t *testing.T) {
-	t.Parallel()
-	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
-	lab.Link(t, a, "10.0.0.1/24 192.0.2.1/32", b, "10.0.0.2/24")
-	for _, ifname := range []string{"all", "eth0"} { // let in what there is no way back to
-		peer.SetSysctl(t, b, "net/ipv4/conf/"+ifname+"/rp_filter", "0")
+	unreachable := func(noPort, noRoute string) func(t *testing.T, h *lab.Host, start harness.Starter) {
+		return func(t *testing.T, h *lab.Host, start harness.Starter) {
+			client := lab.NewHost(t, "client")
+			lab.Link(t, client, "10.0.0.2/24 192.0.2.1/32", h, "10.0.0.1/24")
+			for _, ifname := range []string{"all", "eth0"} { // let in what there is no way back to
+				peer.SetSysctl(t, h, "net/ipv4/conf/"+ifname+"/rp_filter", "0")
+			}
+			server := start("udp_server/server", "--addr", peer.Here)
+			addr := netip.MustParseAddrPort(server.Ready())
+			peer.Spoof(t, peer.RawIPv4(t, client), net.IPv4(10, 0, 0, 2), 0, net.UDPAddrFromAddrPort(addr), "no port") // RFC 768
+			server.Line(`10\.0\.0\.2:0 IPv4 sent 7 bytes: "no port"`)
+			server.Complaint(noPort)
+			peer.SendUDP(t, peer.ListenUDP(t, client, "udp4", "192.0.2.1:8080"), addr, "far")
+			server.Line(`192\.0\.2\.1:8080 IPv4 sent 3 bytes: "far"`)
+			server.Complaint(noPort + noRoute)
+			roundTrip(t, peer.ListenUDP(t, client, "udp4", "10.0.0.2:8080"), addr, "near")
+			server.Line(`10\.0\.0\.2:8080 IPv4 sent 4 bytes: "near"`)
+			server.Signal(syscall.SIGTERM)
+			server.Line("closed")
+			server.ExitSaying(0, noPort+noRoute)
+		}
 	}
-	server, addr := peer.EchoServer(t, b, "-addr", "10.0.0.2:8080")
-	far, near := peer.ListenUDP(t, a, "udp4", "192.0.2.1:8080"), peer.ListenUDP(t, a, "udp4", "10.0.0.1:8080")
-	peer.SendUDP(t, far, addr, "far")
-	server.Line(`192\.0\.2\.1:8080 IPv4 sent 3 bytes: "far"`)
-	server.Complaint(`server: write udp 10\.0\.0\.2:8080->192\.0\.2\.1:8080: sendto: network is unreachable\n`)
-	roundTrip(t, near, addr, "near")
-	server.Line(`10\.0\.0\.1:8080 IPv4 sent 4 bytes: "near"`)
-	server.Signal(syscall.SIGTERM)
-	server.Line("closed")
-	server.ExitSaying(0, `server: .*\n`)
+	harness.Compare(t, unreachable(
+		`server: write udp 10\.0\.0\.1:8080->10\.0\.0\.2:0: .*invalid argument\n`,
+		`server: write udp 10\.0\.0\.1:8080->192\.0\.2\.1:8080: .*network is unreachable\n`,
+	), unreachable(`server: no port to reply to\n`, `server: send ENETUNREACH 192\.0\.2\.1:8080\n`))
+}
+
+// In Node a send to port 0 throws. One that the kernel refuses tells its callback, and
+// if it has none, nobody.
+func TestServerOfNode(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated()) // no route to anywhere
+	node := harness.NodeScript(t, lab.NewHost(t, "h"), `
+		const socket = require('dgram').createSocket('udp4')
+		socket.on('error', (e) => console.log('error', e.code))
+		try { socket.send('x', 0, '127.0.0.1') } catch (e) { console.log(e.code) }
+		socket.send('x', 8080, '192.0.2.1')
+		socket.send('x', 8080, '192.0.2.1', (e) => {
+			console.log('callback', e.code)
+			setImmediate(() => socket.close())
+		})`)
+	node.Line("ERR_SOCKET_BAD_PORT")
+	node.Line("callback ENETUNREACH")
+	node.Exit(0)
 }
 
 // A signal comes between a datagram and its echo, which is not sent then, and no
@@ -150,4 +180,173 @@ func TestServerFragmentsWire(t *testing.T) {
 	program.Exit(0)
 	peer.Drawn(t, "fragments", c.Await("six fragments", peer.Seen(wire.Fragment, 6)))
 	p.Stop()
+}
+
+// A server on every address answers from the one that its routes prefer. A connected
+// client that asked another of them does not receive that; a socket that is not
+// connected does, from the address that it did not ask.
+func TestServerAnswersFromAnotherAddress(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated()) // not every system's lo has all of 127.0.0.0/8
+	h := lab.NewHost(t, "h")
+	server, _ := peer.EchoServer(t, h, "-addr", ":8080")
+	client := harness.Start(t, h, "udp_client/client", "-addr", "127.9.9.9:8080", "-timeout", "200ms")
+	from := client.Line(`connected to 127\.9\.9\.9:8080 from (\S+:\d+)`)[0]
+	client.Line(`sent 5 bytes: "hello"`)
+	server.Line(`\Q` + from + `\E IPv4 sent 5 bytes: "hello"`)
+	client.ExitSaying(1, `client: read 127\.9\.9\.9:8080: no reply within 200ms\n`)
+
+	send := harness.Start(t, h, "udp_client/send", "-addr", "127.9.9.9:8080")
+	send.Line(`sent 5 bytes to 127\.9\.9\.9:8080 from 0\.0\.0\.0:\d+`)
+	send.Line(`received 5 bytes from 127\.0\.0\.1:8080: "hello"`)
+	send.Exit(0)
+	server.Await(`\S+ IPv4 sent 5 bytes: "hello"`)
+	server.Stop()
+}
+
+// A socket that asks for IP_PKTINFO is told which address a datagram was sent to, and
+// can answer from it: the connected client receives that.
+func TestServerPacketInfo(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	server := ipv4.NewPacketConn(peer.ListenUDP(t, h, "udp4", ":8080"))
+	assert.NilError(t, server.SetControlMessage(ipv4.FlagDst, true))
+	client := harness.Start(t, h, "udp_client/client", "-addr", "127.9.9.9:8080", "-timeout", "1h")
+	client.Await(`sent .*`)
+	buf := make([]byte, 100)
+	n, cm, from, err := server.ReadFrom(buf)
+	assert.NilError(t, err)
+	assert.Equal(t, cm.Dst.String(), "127.9.9.9")
+	_, err = server.WriteTo(buf[:n], &ipv4.ControlMessage{Src: cm.Dst}, from)
+	assert.NilError(t, err)
+	client.Line(`received 5 bytes from 127\.9\.9\.9:8080: "hello"`)
+	client.Exit(0)
+}
+
+// drops returns how many datagrams the kernel has thrown away because the buffer of
+// the socket at an IPv4 port was full: the last column of /proc/net/udp.
+func drops(t *testing.T, on *lab.Host, port uint16) (n int) {
+	t.Helper()
+	var text []byte
+	var err error
+	on.Do(func() { text, err = os.ReadFile("/proc/thread-self/net/udp") })
+	assert.NilError(t, err)
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", port)) {
+			n, err = strconv.Atoi(fields[len(fields)-1])
+			assert.NilError(t, err)
+			return n
+		}
+	}
+	t.Fatalf("no socket at port %d", port)
+	return 0
+}
+
+// Of a thousand datagrams that come while the server is held up, it gets the first
+// that its buffer has room for. No call fails; the kernel counts what it drops, for
+// the machine (RcvbufErrors) and for the socket.
+func TestServerBurst(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		const burst = 1000
+		server := start("udp_server/server")
+		addr := netip.MustParseAddrPort(server.Ready())
+		sender, other := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0"), peer.ListenUDP(t, h, "udp4", "127.0.0.1:0")
+		peer.Freeze(t, server)
+		for i := range burst {
+			peer.SendUDP(t, sender, addr, fmt.Sprint(i))
+		}
+		lost := drops(t, h, addr.Port())
+		assert.Assert(t, 0 < lost && lost < burst, "%d are lost", lost)
+		assert.Equal(t, peer.Counter(t, h, "Udp", "RcvbufErrors"), lost)
+		server.Signal(syscall.SIGCONT)
+		for i := range burst - lost {
+			server.Line(fmt.Sprintf(`\S+ IPv4 sent \d+ bytes: "%d"`, i))
+		}
+		roundTrip(t, other, addr, "now there is room")
+		server.Line(`\S+ IPv4 sent 17 bytes: .*`)
+		server.Stop()
+	})
+}
+
+// SetReadBuffer makes room. Linux gives twice of what is asked, and of no more than
+// net.core.rmem_max; it does not say that it gave less.
+func TestServerReadBuffer(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	text, err := os.ReadFile("/proc/sys/net/core/rmem_max")
+	lab.Require(t, "rmem_max", err == nil) // an older kernel shows it on its first host only
+	most, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	assert.NilError(t, err)
+	size := func(conn *net.UDPConn) (n int) {
+		raw, err := conn.SyscallConn()
+		assert.NilError(t, err)
+		assert.NilError(t, raw.Control(func(fd uintptr) { n, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF) }))
+		assert.NilError(t, err)
+		return n
+	}
+	sender := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0")
+	room := func(conn *net.UDPConn) (n int) {
+		for ; drops(t, h, peer.AddrOf(conn).Port()) == 0; n++ {
+			peer.SendUDP(t, sender, peer.AddrOf(conn), strings.Repeat("x", 1000))
+		}
+		return n - 1
+	}
+	usual, more := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0"), peer.ListenUDP(t, h, "udp4", "127.0.0.1:0")
+	asked := min(size(usual), most)
+	assert.NilError(t, more.SetReadBuffer(asked))
+	assert.Equal(t, size(more), 2*asked)
+	before, after := room(usual), room(more)
+	assert.Assert(t, after > before*3/2, "%d datagrams, and %d with the buffer doubled", before, after)
+	assert.NilError(t, more.SetReadBuffer(most+1))
+	assert.Equal(t, size(more), 2*most)
+}
+
+// One forged datagram, and two echo servers answer each other until one of them ends.
+func TestServerEchoLoop(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	b, a := lab.NewHost(t, "b"), lab.NewHost(t, "a")
+	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+	one, addr := peer.EchoServer(t, a, "-addr", "10.0.0.1:8080")
+	other, _ := peer.EchoServer(t, b, "-addr", "10.0.0.2:8080")
+	peer.Spoof(t, peer.RawIPv4(t, b), net.IPv4(10, 0, 0, 2), 8080, net.UDPAddrFromAddrPort(addr), "ping")
+	for range 50 {
+		one.Line(`10\.0\.0\.2:8080 IPv4 sent 4 bytes: "ping"`)
+		other.Line(`10\.0\.0\.1:8080 IPv4 sent 4 bytes: "ping"`)
+	}
+	one.Stop()
+	other.Stop()
+}
+
+// UDP's checksum: over IPv4 it may be left out; where it is wrong the datagram is
+// dropped and counted; but data whose 16-bit words have changed places has the same.
+func TestServerChecksum(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	client, h := lab.NewHost(t, "client"), lab.NewHost(t, "h")
+	lab.Link(t, h, "10.0.0.1/24", client, "10.0.0.2/24")
+	server := peer.Serving(t, h, "udp_server/server")
+	raw := peer.RawIPv4(t, client)
+	send := func(data string, checksum uint16) {
+		t.Helper()
+		segment := append(binary.BigEndian.AppendUint16([]byte{4, 210, 31, 144, 0, 12}, checksum), data...) // from port 1234 to 8080
+		assert.NilError(t, raw.WriteTo(&ipv4.Header{Version: 4, Len: 20, TotalLen: 32, TTL: 64, Protocol: unix.IPPROTO_UDP,
+			Src: net.IPv4(10, 0, 0, 2), Dst: net.IPv4(10, 0, 0, 1)}, segment, nil))
+	}
+	// RFC 768: the addresses, protocol and length, then header and data, in one's complement.
+	sum := 0
+	for _, word := range []int{0x0a00, 0x0002, 0x0a00, 0x0001, 17, 12, 1234, 8080, 12, 'a'<<8 | 'b', 'c'<<8 | 'd'} {
+		sum += word
+	}
+	right := ^uint16(sum%65536 + sum/65536)
+	send("none", 0)
+	send("abce", right)
+	send("cdab", right)
+	send("abcd", right)
+	for _, data := range []string{"none", "cdab", "abcd"} {
+		server.Line(fmt.Sprintf(`10\.0\.0\.2:1234 IPv4 sent 4 bytes: %q`, data))
+	}
+	assert.Equal(t, peer.Counter(t, h, "Udp", "InCsumErrors"), 1)
+	server.Stop()
 }

@@ -1,7 +1,7 @@
-// Client sends a message in one datagram and waits for the reply.
+// Client sends a message in one datagram and waits for the reply, but not for ever.
 //
-//	bazel run //udp_server:server      in one terminal
-//	bazel run //udp_client:client      in another
+//	go run ./udp_server/server     in one terminal
+//	go run ./udp_client/client     in another, or ./bazelw run //udp_client:client
 package main
 
 import (
@@ -13,7 +13,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -21,83 +20,69 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("client: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "client shows a UDP client: it sends a message and waits for the reply.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to send to")
 	message := flag.String("message", "hello", "`text` to send")
-	timeout := flag.Duration("timeout", 2*time.Second, "time to wait for the reply")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
-	case *timeout <= 0:
-		misuse("-timeout %v is not positive", *timeout)
+	timeout := flag.Duration("timeout", 2*time.Second, "`time` to wait for the reply, as 1s or 200ms")
+	if flag.Parse(); flag.NArg() > 0 || *addr == "" || *timeout <= 0 {
+		log.Fatalf("want -addr host:port, a -timeout above 0 and no argument after the flags, not %q %v %q", *addr, *timeout, flag.Args())
 	}
 
-	// Dialing sends nothing. The kernel notes the peer: it picks a source address
-	// by its routes, lets no other peer's datagrams in, and passes on the peer's
-	// refusal (ICMP) as an error, which only a connected socket gets (udp(7)).
+	//weave:frame
+	// localhost may be 127.0.0.1 and ::1. This takes the first IPv4 address, as
+	// udp_server:server does. net.Dial would take whichever comes first, and with
+	// UDP nothing tells it that it should have tried the other.
+	to, err := net.ResolveUDPAddr("udp", *addr)
+	if err != nil {
+		log.Fatal(err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	conn, err := new(net.Dialer).DialContext(ctx, "udp", *addr)
+	context.AfterFunc(ctx, stop) // a second signal kills
+	err = ask(ctx, to, *message, *timeout)
 	if ctx.Err() != nil {
-		fmt.Println("closed")
-		return
-	} else if err != nil {
+		_, err = fmt.Println("closed")
+	}
+	if err != nil {
 		log.Fatal(err)
 	}
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		conn.Close()
-	})
+	//weave:end
+}
+
+// ask sends one datagram and waits for one.
+func ask(ctx context.Context, to *net.UDPAddr, message string, timeout time.Duration) error {
+	// Connecting sends nothing. The kernel notes the peer: it picks our address by
+	// its routes, lets in no datagrams but the peer's, and passes on a refusal (ICMP)
+	// as the error of a later call.
+	conn, err := net.DialUDP("udp", nil, to)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Read that waits
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
-
-	n, err := conn.Write([]byte(*message))
-	if ctx.Err() == nil && err != nil {
-		log.Fatal(err)
-	} else if err == nil {
-		fmt.Printf("sent %d bytes: %s\n", n, quote([]byte(*message)))
+	n, err := conn.Write([]byte(message)) // one Write, one datagram, all of it or an error
+	if err != nil {
+		return err
 	}
+	fmt.Printf("sent %d bytes: %.64q\n", n, message)
+	return receive(conn, timeout)
+}
 
-	// Whether it arrived, nobody says: a deadline is the only way to find out
-	// that no reply is coming.
-	conn.SetReadDeadline(time.Now().Add(*timeout))
+// receive waits for the reply. Whether the message has arrived nobody says: only a
+// deadline ends the wait for a reply that does not come.
+func receive(conn *net.UDPConn, timeout time.Duration) error {
 	buf := make([]byte, 65535)
-	n, err = conn.Read(buf)
-	switch {
-	case ctx.Err() != nil:
-		fmt.Println("closed")
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		log.Fatalf("read %v: no reply within %v", conn.RemoteAddr(), *timeout)
-	case err != nil:
-		log.Fatal(err)
-	default:
-		fmt.Printf("received %d bytes from %v: %s\n", n, conn.RemoteAddr(), quote(buf[:n]))
+	conn.SetReadDeadline(time.Now().Add(timeout))
+	n, err := conn.Read(buf)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		// After its deadline Read does not even look into the socket. Who was held up
+		// (Ctrl-Z and fg) may have the reply there: look once more.
+		conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+		n, err = conn.Read(buf)
 	}
-}
-
-// quote shows the first 64 bytes of data.
-func quote(data []byte) string {
-	if len(data) > 64 {
-		return fmt.Sprintf("%q…", data[:64])
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("read %v: no reply within %v", conn.RemoteAddr(), timeout)
+	} else if err == nil {
+		_, err = fmt.Printf("received %d bytes from %v: %.64q\n", n, conn.RemoteAddr(), buf[:n])
 	}
-	return fmt.Sprintf("%q", data)
-}
-
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	return err == nil
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "client: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+	return err
 }

@@ -1,4 +1,4 @@
-// Client sends a message over UDP and waits for the reply.
+// Client sends a message in one datagram and waits for the reply, but not for ever.
 //
 //	node udp_client/client/main.js
 'use strict'
@@ -13,49 +13,58 @@ const { addr, message, timeout } = parseArgs({ options: {
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
-// Connecting sends nothing. The kernel notes the peer, and passes on its refusal
-// as an error, which only a connected socket gets.
+// The type chooses the family: a udp4 socket looks up no other address of localhost.
 const socket = dgram.createSocket(net.isIPv6(host) ? 'udp6' : 'udp4')
 let timer
-socket.connect(port, host, () => {
-  const peer = socket.remoteAddress()
-  console.log('connected to', at(peer.address, peer.port),
-    'from', at(socket.address().address, socket.address().port))
+//weave:ask
+// Connecting sends nothing. The kernel notes the peer: it lets in no datagrams but
+// the peer's, and passes on a refusal (ICMP) as an 'error'.
+socket.connect(port, host)
+socket.on('connect', () => {
+  const peer = at(socket.remoteAddress())
+  console.log(`connected to ${peer} from ${at(socket.address())}`)
   const data = Buffer.from(message)
-  socket.send(data, (err) => err || console.log(`sent ${data.length} bytes: ${quote(data)}`))
-  timer = setTimeout(() => fail(`read ${at(peer.address, peer.port)}: no reply within ${timeout}`), ms(timeout))
+  socket.send(data, (err, n) => err ? fail(err) : console.log(`sent ${n} bytes: ${quote(data)}`))
+  // Who was held up (Ctrl-Z and fg) may come to the timer before the socket, with
+  // the reply in it. What setImmediate calls comes after one more look.
+  timer = setTimeout(() => setImmediate(fail, new Error(`read ${peer}: no reply within ${timeout}`)), ms(timeout))
 })
 socket.on('message', (data, rinfo) => {
-  console.log(`received ${data.length} bytes from ${at(rinfo.address, rinfo.port)}: ${quote(data)}`)
-  clearTimeout(timer)
-  socket.close()
+  console.log(`received ${rinfo.size} bytes from ${at(rinfo)}: ${quote(data)}`)
+  end() // or the process would stay for as long as the socket is open
 })
-socket.on('error', (err) => fail(err.message))
+//weave:end
+socket.on('error', fail)
 
-function fail (cause) {
-  console.error(`client: ${cause}`)
-  process.exitCode = 1
+let ended = false
+function end (done) {
+  if (ended) return
+  ended = true
   clearTimeout(timer)
-  socket.close()
+  socket.close(done)
+}
+
+function fail (err) {
+  if (ended) return
+  console.error(`client: ${err.message}`)
+  process.exitCode = 1
+  end()
 }
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, () => {
-    clearTimeout(timer)
-    socket.close(() => console.log('closed'))
-  })
+  process.once(signal, () => end(() => console.log('closed')))
 }
 
-function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+function at ({ address, port }) {
+  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
 }
 
-// quote shows the first 64 bytes of data, much as Go's %q does.
 function quote (data) {
-  return JSON.stringify(data.subarray(0, 64).toString()) + (data.length > 64 ? '…' : '')
+  return JSON.stringify(data.subarray(0, 64).toString())
 }
 
-// ms reads a time as Go prints it: 500ms, 2s.
+// ms reads a time as Go prints it: 500ms, 2s, 1h.
 function ms (time) {
-  return parseFloat(time) * (time.endsWith('ms') ? 1 : 1000)
+  const [, n, unit] = /^([\d.]+)(ms|s|m|h)$/.exec(time)
+  return n * { ms: 1, s: 1e3, m: 60e3, h: 3600e3 }[unit]
 }

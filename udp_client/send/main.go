@@ -1,8 +1,8 @@
-// Send sends a part of a message from a socket that nobody gave an address,
-// and waits for one reply at the port that the system chose.
+// Send sends a part of a message from a socket that was given no address, and
+// waits for one reply at the port that the system chose.
 //
-//	bazel run //udp_server:server      in one terminal
-//	bazel run //udp_client:send        in another
+//	go run ./udp_server/server                         in one terminal
+//	go run ./udp_client/send -offset 1 -length 3       in another, or ./bazelw run //udp_client:send
 package main
 
 import (
@@ -13,101 +13,73 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 )
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("send: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "send shows how to send a part of a buffer from a socket that was never bound by hand.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to send to")
 	message := flag.String("message", "hello", "`text` to send a part of")
-	offset := flag.Int("offset", 0, "`bytes` of the message to leave out")
-	length := flag.Int("length", 0, "`bytes` to send (default all after the offset)")
-	flag.Parse()
-	all := true
-	flag.Visit(func(f *flag.Flag) { all = all && f.Name != "length" })
-	if all {
-		*length = len(*message) - *offset
+	offset := flag.Uint("offset", 0, "`bytes` of the message to leave out")
+	length := flag.Uint("length", 0, "`bytes` to send (default all after the offset)")
+	if flag.Parse(); flag.NArg() > 0 || *addr == "" {
+		log.Fatalf("want -addr host:port and no argument after the flags, not %q %q", *addr, flag.Args())
 	}
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
-	case *offset < 0 || *offset > len(*message):
-		misuse("-offset %d is not from 0 to the message's %d bytes", *offset, len(*message))
-	case *length < 0 || *length > len(*message)-*offset:
-		misuse("-length %d is not from 0 to the %d bytes after the offset", *length, len(*message)-*offset)
+	end := uint(len(*message))
+	flag.Visit(func(f *flag.Flag) { // those that were given
+		if f.Name == "length" {
+			end = *offset + *length // if that overflows, it ends below the offset
+		}
+	})
+	if *offset > end || end > uint(len(*message)) {
+		fmt.Fprintf(os.Stderr, "send: -offset %d and -length %d reach beyond the message's %d bytes\n", *offset, *length, len(*message))
+		flag.Usage()
+		os.Exit(2) // as package flag does
 	}
 
-	to, err := net.ResolveUDPAddr("udp", *addr)
-	if err != nil {
-		log.Fatal(err)
-	}
-	network := "udp4"
-	if to.IP != nil && to.IP.To4() == nil {
-		network = "udp6"
-	}
-	// No address: the kernel takes 0.0.0.0, or [::], and a free port, here and
-	// now. Node does the same, but only on the way to its first send.
-	conn, err := net.ListenUDP(network, nil)
+	to, err := net.ResolveUDPAddr("udp", *addr) // once; Node looks a name up at each send
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		conn.Close()
-	})
-
-	// Node's offset and length are a slice in Go. Both count bytes, and may cut
-	// a character in two.
-	data := []byte(*message)[*offset : *offset+*length]
-	n, err := conn.WriteToUDP(data, to)
-	if ctx.Err() == nil && err != nil {
-		log.Fatal(err)
-	} else if err == nil {
-		fmt.Printf("sent %d bytes to %v from %v\n", n, to, conn.LocalAddr())
+	context.AfterFunc(ctx, stop) // a second signal kills
+	err = send(ctx, to, []byte(*message)[*offset:end])
+	if ctx.Err() != nil {
+		_, err = fmt.Println("closed")
 	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
 
-	// Not connected, so the first datagram is the reply, whoever it is from; and
-	// nobody tells this socket that there is none to come.
+// send sends data, which in Node would be a buffer, an offset and a length. Like
+// these, a slice counts bytes, and may cut a character in two.
+func send(ctx context.Context, to *net.UDPAddr, data []byte) error {
+	network := "udp4"
+	if to.IP != nil && to.IP.To4() == nil {
+		network = "udp6"
+	}
+	// No address: the kernel takes 0.0.0.0, or [::], and a free port, here and now.
+	// Node does the same at the first send. On 0.0.0.0 other machines can write to it.
+	conn, err := net.ListenUDP(network, nil)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	context.AfterFunc(ctx, func() { conn.Close() }) // ends a read that waits
+	n, err := conn.WriteToUDP(data, to)             // one datagram, or none: it is never cut
+	if err != nil {
+		return err
+	}
+	fmt.Printf("sent %d bytes to %v from %v\n", n, to, conn.LocalAddr())
+
+	// Not connected, so the first datagram is the reply, whoever sent it. A refusal
+	// (ICMP) does not reach this socket: with no server it waits for ever.
 	buf := make([]byte, 65535)
 	n, from, err := conn.ReadFromUDPAddrPort(buf)
-	switch {
-	case ctx.Err() != nil:
-		fmt.Println("closed")
-	case err != nil:
-		log.Fatal(err)
-	default:
-		fmt.Printf("received %d bytes from %v: %s\n", n, from, quote(buf[:n]))
-	}
-}
-
-// quote shows the first 64 bytes of data.
-func quote(data []byte) string {
-	if len(data) > 64 {
-		return fmt.Sprintf("%q…", data[:64])
-	}
-	return fmt.Sprintf("%q", data)
-}
-
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
 	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
+		_, err = fmt.Printf("received %d bytes from %v: %.64q\n", n, from, buf[:n])
 	}
-	return err == nil
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "send: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+	return err
 }

@@ -1,7 +1,7 @@
-// Send shows how to send a part of a buffer from a socket that was never bound
-// by hand.
+// Send sends a part of a message from a socket that was given no address, and
+// waits for one reply at the port that the system chose.
 //
-//	node udp_client/send/main.js
+//	node udp_client/send/main.js --offset 1 --length 3
 'use strict'
 const dgram = require('node:dgram')
 const net = require('node:net')
@@ -15,33 +15,36 @@ const { addr, message, offset, length } = parseArgs({ options: {
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
-const data = Buffer.from(message)
-const n = length === undefined ? data.length - offset : +length
+const data = Buffer.from(message) // a TypedArray or a DataView would do as well
 const socket = dgram.createSocket(net.isIPv6(host) ? 'udp6' : 'udp4')
-socket.on('message', (data, rinfo) => {
-  console.log(`received ${data.length} bytes from ${at(rinfo.address, rinfo.port)}: ${quote(data)}`)
-  socket.close()
-})
-// It is bound on the way: 0.0.0.0, or ::, and a port that the system chooses.
-socket.send(data, +offset, n, +port, host, (err) => {
-  if (err) {
-    console.error(`send: ${err.message}`)
-    process.exitCode = 1
+send(data, +offset, length === undefined ? data.length - offset : +length)
+
+function send (data, offset, length) {
+  // Not bound yet. The first send binds it to 0.0.0.0, or ::, and a port that the
+  // system chooses; until then address() throws.
+  socket.send(data, offset, length, port, host, (err, n) => {
+    if (err) return fail(err)
+    console.log(`sent ${n} bytes to ${addr} from ${at(socket.address())}`)
+  })
+  // Not connected, so the first datagram is the reply, whoever sent it. A refusal
+  // (ICMP) does not reach this socket: with no server it waits for ever.
+  socket.on('message', (data, rinfo) => {
+    const text = JSON.stringify(data.subarray(0, 64).toString())
+    console.log(`received ${rinfo.size} bytes from ${at(rinfo)}: ${text}`)
     socket.close()
-    return
-  }
-  console.log(`sent ${n} bytes to ${addr} from ${at(socket.address().address, socket.address().port)}`)
-})
+  })
+}
+
+function fail (err) {
+  console.error(`send: ${err.message}`)
+  process.exitCode = 1
+  socket.close()
+}
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => socket.close(() => console.log('closed')))
 }
 
-function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
-}
-
-// quote shows the first 64 bytes of data, much as Go's %q does.
-function quote (data) {
-  return JSON.stringify(data.subarray(0, 64).toString()) + (data.length > 64 ? '…' : '')
+function at ({ address, port }) {
+  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

@@ -1,7 +1,8 @@
-// Address binds a socket and tells what it is bound to: the IP, the port that
-// the system chose if none was given, and the family.
+// Address binds a socket and asks the kernel what it is bound to: the address,
+// the port that the system chose if none was given, and the family.
 //
-//	bazel run //udp_server:address
+//	go run ./udp_server/address -addr 127.0.0.1:0     or ./bazelw run //udp_server:address
+//	go run ./udp_server/address -network udp6 -addr :8080
 package main
 
 import (
@@ -12,63 +13,52 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 )
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("address: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "address shows what a UDP socket is bound to: the IP, the port and the family.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	network := flag.String("network", "udp4", "`family` of the socket, udp4 or udp6")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
-	case *network != "udp4" && *network != "udp6":
-		misuse("-network %q is not udp4 or udp6", *network)
+	if flag.Parse(); flag.NArg() > 0 || *addr == "" || *network != "udp4" && *network != "udp6" {
+		log.Fatalf("want -addr host:port, -network udp4 or udp6, and no argument after the flags, not %q %q %q", *addr, *network, flag.Args())
 	}
 
-	conn, err := net.ListenPacket(*network, *addr)
+	local, err := net.ResolveUDPAddr(*network, *addr)
+	if err != nil {
+		log.Fatal(err)
+	} else if local.IP.IsMulticast() { // Go would bind every address instead, and join nothing
+		log.Fatalf("listen %s %v: a multicast group has to be joined, see multicast:client", *network, local)
+	}
+	conn, err := net.ListenUDP(*network, local)
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // from now on a second signal kills
+	context.AfterFunc(ctx, stop) // a second signal kills
 	fmt.Println("listening on", conn.LocalAddr())
-
-	// LocalAddr is a net.Addr, an interface; the parts are in the type below it.
-	local := conn.LocalAddr().(*net.UDPAddr)
-	family := "IPv6"
-	if local.IP.To4() != nil {
-		family = "IPv4"
-	}
-	fmt.Println("address:", local.AddrPort().Addr())
-	fmt.Println("port:", local.Port)
-	fmt.Println("family:", family)
+	describe(conn)
 
 	<-ctx.Done()
 	conn.Close()
-	fmt.Println("closed")
-}
-
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
+	if _, err := fmt.Println("closed"); err != nil {
+		log.Fatal(err)
 	}
-	return err == nil
 }
 
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "address: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+// describe takes apart what the kernel says of the socket (getsockname): not what
+// the program asked for, but what it got.
+func describe(conn net.PacketConn) {
+	// LocalAddr returns an interface, net.Addr: it can be printed and no more. The
+	// parts are in the *net.UDPAddr behind it.
+	local := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	// A netip.Addr knows its family. An older net.IP does not: it may keep an IPv4
+	// address in 16 bytes, and only its To4 tells.
+	family := "IPv6"
+	if local.Addr().Is4() {
+		family = "IPv4"
+	}
+	// An IPv6 link-local address is printed with its zone, as in fe80::1%eth0.
+	fmt.Printf("address: %v\nport: %d\nfamily: %s\n", local.Addr(), local.Port(), family)
 }

@@ -1,7 +1,8 @@
-// Bind binds a socket of one address family to an address and a port. From
-// then on the kernel keeps what is sent there, whether anybody reads it or not.
+// Bind takes an address and a port for a socket of one family. From then on the
+// kernel keeps what is sent there, whether anybody reads it or not.
 //
-//	bazel run //udp_server:bind
+//	go run ./udp_server/bind     or ./bazelw run //udp_server:bind
+//	go run ./udp_server/bind -network udp6 -addr '[::1]:8080'     beside it
 package main
 
 import (
@@ -12,55 +13,48 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 )
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("bind: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "bind shows how to bind a UDP socket of one address family to an address.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	network := flag.String("network", "udp4", "`family` of the socket, udp4 or udp6")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
-	case *network != "udp4" && *network != "udp6":
-		misuse("-network %q is not udp4 or udp6", *network)
+	if flag.Parse(); flag.NArg() > 0 || *addr == "" || *network != "udp4" && *network != "udp6" {
+		log.Fatalf("want -addr host:port, -network udp4 or udp6, and no argument after the flags, not %q %q %q", *addr, *network, flag.Args())
 	}
 
-	// "udp" alone would take the family from the address, and both families for
-	// an address that is left out, as in :8080. Go's udp6 is IPv6 only.
-	conn, err := net.ListenPacket(*network, *addr)
+	conn, err := bind(*network, *addr)
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // from now on a second signal kills
+	context.AfterFunc(ctx, stop) // a second signal kills
 	fmt.Printf("listening on %v (%s)\n", conn.LocalAddr(), *network)
 
 	<-ctx.Done()
 	conn.Close()
-	fmt.Println("closed")
-}
-
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
+	if _, err := fmt.Println("closed"); err != nil {
+		log.Fatal(err)
 	}
-	return err == nil
 }
 
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "bind: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+// bind returns when the socket is bound, or tells why it cannot be: there is no
+// event to wait for, as in Node.
+func bind(network, addr string) (*net.UDPConn, error) {
+	// A name may have addresses of both families: udp4 and udp6 take their own.
+	local, err := net.ResolveUDPAddr(network, addr)
+	if err != nil {
+		return nil, err
+	}
+	// The group's address is none of this machine's. Go would bind every address
+	// instead, and join nothing.
+	if local.IP.IsMulticast() {
+		return nil, fmt.Errorf("listen %s %v: a multicast group has to be joined, see multicast:client", network, local)
+	}
+	// Go's udp6 on [::] leaves the port free for IPv4 (IPV6_V6ONLY is set); "udp" on
+	// :8080, [::]:8080 and 0.0.0.0:8080 takes it in both families. No reuse either:
+	// the port is ours alone, or the error says that it is in use.
+	return net.ListenUDP(network, local)
 }

@@ -1,4 +1,5 @@
-// Bind shows how to bind a UDP socket of one address family to an address.
+// Bind takes an address and a port for a socket of one family. From then on the
+// kernel keeps what is sent there, whether anybody reads it or not.
 //
 //	node udp_server/bind/main.js
 'use strict'
@@ -12,22 +13,32 @@ const { addr, network } = parseArgs({ options: {
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
-// A udp6 socket on :: hears IPv4 too, unless ipv6Only is true. Go's never does.
-const socket = dgram.createSocket(network)
-socket.on('error', (err) => {
-  console.error(`bind: ${err.message}`)
-  socket.close()
-  process.exitCode = 1
-})
-socket.on('listening', () => {
-  console.log(`listening on ${at(socket.address().address, socket.address().port)} (${network})`)
-})
-socket.bind(port, host)
+//weave:bind
+// A udp6 socket on :: takes the port for IPv4 too, unless ipv6Only is true.
+const socket = dgram.createSocket({ type: network, ipv6Only: false })
+socket.on('listening', () => console.log(`listening on ${at(socket.address())} (${network})`))
+socket.on('error', fail) // EADDRINUSE, EADDRNOTAVAIL; with nobody to listen for it, it ends the process
+if (isGroup(host)) { // Node would bind it, and join nothing
+  fail(new Error(`bind ${addr}: a multicast group has to be joined, see multicast:client`))
+} else {
+  socket.bind(port, host) // looks the name up, so it returns before the socket is bound
+}
+//weave:end
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => socket.close(() => console.log('closed')))
 }
 
-function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+function fail (err) {
+  console.error(`bind: ${err.message}`)
+  process.exitCode = 1
+  socket.close()
+}
+
+function isGroup (ip) {
+  return /^(22[4-9]|23\d)\./.test(ip) || /^ff..:/i.test(ip)
+}
+
+function at ({ address, port }) {
+  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

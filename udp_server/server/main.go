@@ -1,12 +1,11 @@
-// Server prints each datagram that arrives, and who sent it, and echoes it.
+// Server prints each datagram that arrives, and who sent it, and sends it back.
 //
-//	bazel run //udp_server:server      in one terminal
-//	bazel run //udp_client:client      in another
+//	go run ./udp_server/server     or ./bazelw run //udp_server:server
+//	go run ./udp_client/client     in a second terminal
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -14,91 +13,60 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 )
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("server: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "server shows a UDP server: it echoes each datagram to whoever sent it.")
-		flag.PrintDefaults()
-	}
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !hasPort(*addr):
-		misuse("-addr %q is not a host and a port", *addr)
+	if flag.Parse(); flag.NArg() > 0 || *addr == "" {
+		log.Fatalf("want -addr host:port and no argument after the flags, not %q %q", *addr, flag.Args())
 	}
 
-	pc, err := net.ListenPacket("udp", *addr)
+	//weave:frame
+	local, err := net.ResolveUDPAddr("udp", *addr) // of localhost, the IPv4 address; so does udp_client:client
+	if err != nil {
+		log.Fatal(err)
+	} else if local.IP.IsMulticast() { // Go would bind every address instead, and join nothing
+		log.Fatalf("listen udp %v: a multicast group has to be joined, see multicast:client", local)
+	}
+	conn, err := net.ListenUDP("udp", local)
 	if err != nil {
 		log.Fatal(err)
 	}
-	conn := pc.(*net.UDPConn)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		conn.Close()
-	})
+	context.AfterFunc(ctx, func() { stop(); conn.Close() }) // reading ends; a second signal kills
 	fmt.Println("listening on", conn.LocalAddr())
 
-	// Nothing to accept: one socket hears every peer, and one read takes one whole
-	// datagram. What does not fit in buf is lost without a word; the largest there
-	// can be has 65527 bytes (over IPv6: 65535 less the header's 8, RFC 768).
+	if err := echo(ctx, conn); ctx.Err() == nil {
+		log.Fatal(err)
+	} else if _, err := fmt.Println("closed"); err != nil {
+		log.Fatal(err)
+	}
+	//weave:end
+}
+
+// echo serves all peers: there is nothing to accept, and no connection that could end.
+func echo(ctx context.Context, conn *net.UDPConn) error {
+	// One read takes one whole datagram. What does not fit in buf is lost without a
+	// word, so it is as large as a datagram can be: 65527 bytes, over IPv6.
 	for buf := make([]byte, 65535); ; {
 		n, from, err := conn.ReadFromUDPAddrPort(buf)
-		if errors.Is(err, net.ErrClosed) {
-			fmt.Println("closed")
-			return
-		} else if err != nil {
-			log.Fatal(err)
+		if err != nil {
+			return err
 		}
-		// n is 0 for an empty datagram: there is no EOF, since there is no
-		// connection that could end.
-		peer := unmap(from)
-		fmt.Printf("%v %s sent %d bytes: %s\n", peer, family(peer), n, quote(buf[:n]))
+		// A socket for both families, as on [::]:8080, shows an IPv4 peer as
+		// ::ffff:192.0.2.1. Unmap makes it 192.0.2.1 again.
+		peer, family := netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), "IPv6"
+		if peer.Addr().Is4() {
+			family = "IPv4"
+		}
+		fmt.Printf("%v %s sent %d bytes: %.64q\n", peer, family, n, buf[:n]) // n may be 0
+		// Whoever has forged from makes us send this to somebody else. If nobody is
+		// there any more we are not told: that needs a connected socket.
 		if _, err := conn.WriteToUDPAddrPort(buf[:n], from); err != nil && ctx.Err() == nil {
 			log.Print(err) // this peer's loss only
 		}
 	}
-}
-
-// unmap turns the ::ffff:192.0.2.1 that a socket for both families reports
-// (RFC 4291, 2.5.5.2) into the IPv4 address that the peer has.
-func unmap(a netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-}
-
-func family(a netip.AddrPort) string {
-	if a.Addr().Is4() {
-		return "IPv4"
-	}
-	return "IPv6"
-}
-
-// quote shows the first 64 bytes of data.
-func quote(data []byte) string {
-	if len(data) > 64 {
-		return fmt.Sprintf("%q…", data[:64])
-	}
-	return fmt.Sprintf("%q", data)
-}
-
-// hasPort tells whether addr is a host, which may be empty, and a port number.
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	return err == nil
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "server: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
 }

@@ -1,4 +1,4 @@
-// Server echoes each datagram to whoever sent it.
+// Server prints each datagram that arrives, and who sent it, and sends it back.
 //
 //	node udp_server/server/main.js
 'use strict'
@@ -11,29 +11,43 @@ const { addr } = parseArgs({ options: {
 } }).values
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
-// The family has to be chosen here, before there is an address.
-const socket = dgram.createSocket(net.isIPv6(host) ? 'udp6' : 'udp4', (message, rinfo) => {
-  console.log(`${at(rinfo.address, rinfo.port)} ${rinfo.family} sent ${rinfo.size} bytes: ${quote(message)}`)
-  socket.send(message, 0, message.length, rinfo.port, rinfo.address)
-})
-socket.on('error', (err) => {
-  console.error(`server: ${err.message}`)
-  socket.close()
-  process.exitCode = 1
-})
-socket.bind(port, host, () => {
-  console.log('listening on', at(socket.address().address, socket.address().port))
-})
+// A socket has one family from its birth, before any name is resolved.
+const socket = dgram.createSocket(net.isIPv6(host) ? 'udp6' : 'udp4')
+socket.on('message', echo)
+socket.on('listening', () => console.log('listening on', at(socket.address())))
+socket.on('error', fail)
+if (isGroup(host)) { // Node would bind it, and join nothing
+  fail(new Error(`bind ${addr}: a multicast group has to be joined, see multicast:client`))
+} else {
+  socket.bind(port, host)
+}
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => socket.close(() => console.log('closed')))
 }
 
-function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+// echo is called for each datagram, the empty one too; message is a buffer of its own.
+function echo (message, rinfo) {
+  const data = JSON.stringify(message.subarray(0, 64).toString())
+  console.log(`${at(rinfo)} ${rinfo.family} sent ${rinfo.size} bytes: ${data}`)
+  // Who sends from port 0 wants no reply (RFC 768), and send would throw.
+  if (rinfo.port === 0) return console.error('server: no port to reply to')
+  // Without the callback nobody would be told that a reply could not be sent.
+  socket.send(message, rinfo.port, rinfo.address, (err) => {
+    if (err) console.error(`server: ${err.message}`) // this peer's loss only
+  })
 }
 
-// quote shows the first 64 bytes of data, much as Go's %q does.
-function quote (data) {
-  return JSON.stringify(data.subarray(0, 64).toString()) + (data.length > 64 ? '…' : '')
+function fail (err) {
+  console.error(`server: ${err.message}`)
+  process.exitCode = 1
+  socket.close()
+}
+
+function isGroup (ip) {
+  return /^(22[4-9]|23\d)\./.test(ip) || /^ff..:/i.test(ip)
+}
+
+function at ({ address, port }) {
+  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
 }
