@@ -37,28 +37,6 @@ func SetSysctl(t *testing.T, on *lab.Host, name, value string) {
 	assert.NilError(t, err)
 }
 
-// TwoLocalhosts is what Debian has in /etc/hosts.
-const TwoLocalhosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-
-// SetHosts gives a host a hosts(5) file of its own, for the programs that start on it
-// from now on.
-func SetHosts(t *testing.T, on *lab.Host, text string) {
-	t.Helper()
-	lab.Require(t, "namespaces", lab.Isolated())
-	file := filepath.Join(t.TempDir(), "hosts")
-	assert.NilError(t, os.WriteFile(file, []byte(text), 0o644))
-	var err error
-	on.Do(func() { // the host's thread, and what it starts, sees other mounts than the suite
-		if err = unix.Unshare(unix.CLONE_NEWNS); err == nil {
-			err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
-		}
-		if err == nil {
-			err = unix.Mount(file, "/etc/hosts", "", unix.MS_BIND, "")
-		}
-	})
-	assert.NilError(t, err)
-}
-
 // TCPSocket is a line of /proc/net/tcp (proc(5), the kernel's proc_net_tcp.rst).
 type TCPSocket struct {
 	Local, Remote, State, Timer int

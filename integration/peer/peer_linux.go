@@ -59,8 +59,11 @@ func Names(t *testing.T, on *lab.Host, lines ...string) {
 	lab.Require(t, "hosts file", err == nil) // it can be covered, not made
 	file := filepath.Join(t.TempDir(), "hosts")
 	assert.NilError(t, os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o644))
-	on.Do(func() { // mount_namespaces(7)
+	on.Do(func() { // the host's thread, and what it starts, sees other mounts than the suite
 		if err = unix.Unshare(unix.CLONE_NEWNS); err == nil {
+			err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+		}
+		if err == nil {
 			err = unix.Mount(file, "/etc/hosts", "", unix.MS_BIND, "")
 		}
 	})

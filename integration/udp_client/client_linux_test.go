@@ -84,7 +84,7 @@ func polls(t *testing.T, p *harness.Program, most time.Duration) bool {
 // the one and the client sends to it.
 func TestClientLocalhost(t *testing.T) {
 	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
-		peer.SetHosts(t, h, peer.TwoLocalhosts)
+		peer.Names(t, h, "127.0.0.1 localhost", "::1 localhost") // as in Debian
 		for _, section := range []string{"udp_client/client", "udp_client/send"} {
 			s := server("udp_server/server", "--addr", "localhost:8080")
 			s.Line(`listening on 127\.0\.0\.1:8080`)
