@@ -5,23 +5,8 @@ import (
 
 	"gotest.tools/v3/assert"
 
-	"example.com/sockets/integration/harness"
-	"example.com/sockets/integration/lab"
 	"example.com/sockets/integration/peer"
 )
-
-// What the page says of Node's BlockList.
-func TestScopesInNode(t *testing.T) {
-	t.Parallel()
-	p := harness.NodeScript(t, lab.NewHost(t, "h"), `
-const net = require('net')
-const adminScoped = new net.BlockList()
-adminScoped.addSubnet('239.0.0.0', 8)
-console.log(adminScoped.check('239.255.0.1'), adminScoped.check('230.185.192.108'))
-`)
-	p.Line("true false")
-	p.Exit(0)
-}
 
 // Nobody forwards 224.0.0.0/24, whatever the TTL and whatever the router was
 // told (RFC 5771, section 4): the address is the scope.

@@ -1,8 +1,7 @@
 // Loopback sends to a multicast group that it is a member of itself, once with
-// loopback on and once with it off, and tells what it hears of that.
+// loopback on and once with it off, and tells which of the two it receives.
 //
-//	bazel run //multicast:loopback                        here lo returns everything
-//	bazel run //multicast:loopback -- -interface eth0     a network card does not
+//	go run ./multicast/loopback     or -interface eth0; or ./bazelw run //multicast:loopback
 package main
 
 import (
@@ -25,25 +24,18 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("loopback: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "loopback shows whether a machine hears its own multicast datagrams: it sends two and listens.")
-		flag.PrintDefaults()
-	}
 	group := netip.MustParseAddrPort("230.185.192.108:8080")
-	flag.TextVar(&group, "group", group, "multicast `address:port` to send to and to listen on")
+	flag.TextVar(&group, "group", group, "IPv4 multicast `address:port` to send to and to listen on")
 	ifname := flag.String("interface", "", "`name` of the interface to use (default the loopback interface)")
-	wait := flag.Duration("wait", 500*time.Millisecond, "`time` after which silence counts as silence")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !group.Addr().Is4() || !group.Addr().IsMulticast() || group.Port() == 0:
-		misuse("-group %q is not an IPv4 multicast address and a port", group)
-	case *wait <= 0:
-		misuse("-wait %v is not positive", *wait)
+	wait := flag.Duration("wait", 500*time.Millisecond, "`time` after which silence counts as silence, as 1s or 200ms")
+	if flag.Parse(); flag.NArg() > 0 || !group.Addr().Is4() || !group.Addr().IsMulticast() || *wait <= 0 {
+		log.Fatalf("want an IPv4 multicast -group, a -wait above 0 and no argument, not %v %v %q", group, *wait, flag.Args())
 	}
 
-	ifi, ip, err := pick(*ifname)
+	ifi, err := net.InterfaceByIndex(1) // the loopback interface, whatever the system calls it
+	if *ifname != "" {
+		ifi, err = net.InterfaceByName(*ifname)
+	}
 	if err != nil {
 		log.Fatalf("interface %q: %v", *ifname, err)
 	}
@@ -51,94 +43,48 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	in := ipv4.NewPacketConn(conn)
-	if err := in.JoinGroup(ifi, &net.UDPAddr{IP: group.Addr().AsSlice()}); err != nil {
+	// Where a program has joined, TTL 0 stays on the machine, on Linux. The join does
+	// not, nor does leaving: on a network card both are reported to the routers (IGMP).
+	p, to := ipv4.NewPacketConn(conn), net.UDPAddrFromAddrPort(group)
+	if err := cmp.Or(p.JoinGroup(ifi, to), p.SetMulticastInterface(ifi), p.SetMulticastTTL(0)); err != nil {
 		log.Fatalf("join %v on %s: %v", group.Addr(), ifi.Name, err)
 	}
-	conn, err = net.ListenPacket("udp4", net.JoinHostPort(ip.String(), "0"))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, func() { stop(); conn.Close() }) // ends a read; a second signal kills
+	fmt.Printf("sending to %v on %s, TTL 0\n", group, ifi.Name)
+
+	heard, err := try("on", p, to, *wait)
+	if err == nil {
+		heard, err = try("off", p, to, *wait)
+	}
+	if err == nil && heard {
+		_, err = fmt.Printf("%s returns everything that is sent on it: try -interface with a network card's name\n", ifi.Name)
+	}
+	if ctx.Err() != nil {
+		_, err = fmt.Println("closed")
+	}
 	if err != nil {
 		log.Fatal(err)
 	}
-	out := ipv4.NewPacketConn(conn)
-	// On a host with a member, and this one has one, TTL 0 stays on the host.
-	if err := cmp.Or(out.SetMulticastInterface(ifi), out.SetMulticastTTL(0)); err != nil {
-		log.Fatalf("configure %v: %v", conn.LocalAddr(), err)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		in.Close()
-	})
-	fmt.Printf("sending to %v from %v on %s, TTL 0\n", group, conn.LocalAddr(), ifi.Name)
-
-	for _, loop := range []bool{true, false} {
-		// The sender's option decides, on Windows the receiver's.
-		if err := cmp.Or(out.SetMulticastLoopback(loop), in.SetMulticastLoopback(loop)); err != nil && ctx.Err() == nil {
-			log.Fatalf("configure %v: %v", conn.LocalAddr(), err)
-		}
-		data := "loopback " + map[bool]string{true: "on", false: "off"}[loop]
-		if _, err := out.WriteTo([]byte(data), nil, net.UDPAddrFromAddrPort(group)); err != nil {
-			log.Fatal(err)
-		}
-		heard, err := hears(in, conn.LocalAddr(), data, *wait)
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			fmt.Println("closed")
-			return
-		case err != nil:
-			log.Fatal(err)
-		case !heard:
-			fmt.Println(data + ": silent")
-		default:
-			fmt.Println(data + ": heard")
-			if !loop { // so it is the loopback interface
-				fmt.Printf("%s returns everything that is sent on it: try -interface with a network card's name\n", ifi.Name)
-			}
-		}
-	}
 }
 
-// hears tells whether the datagram arrives, passing over others. It looks twice
-// because a deadline may pass while the system lets this program wait, and a
-// read after its deadline does not even look at what has arrived.
-func hears(in *ipv4.PacketConn, sender net.Addr, data string, wait time.Duration) (bool, error) {
-	buf := make([]byte, 65535)
-	for range 2 {
-		in.SetReadDeadline(time.Now().Add(wait / 2))
-		for {
-			n, _, from, err := in.ReadFrom(buf)
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				break
-			} else if err != nil {
-				return false, err
-			} else if from.String() == sender.String() && string(buf[:n]) == data {
-				return true, nil
-			}
+// try sends a datagram with loopback on or off, and says whether this machine receives it.
+func try(state string, p *ipv4.PacketConn, group net.Addr, wait time.Duration) (heard bool, err error) {
+	text, buf := fmt.Sprintf("loopback %s %d", state, os.Getpid()), make([]byte, 65535)
+	if err = p.SetMulticastLoopback(state == "on"); err == nil { // the sender's option, on Windows the receiver's
+		_, err = p.WriteTo([]byte(text), nil, group)
+	}
+	for range 2 { // a program held up (SIGSTOP) past its deadline reads nothing, whatever has arrived
+		p.SetReadDeadline(time.Now().Add(wait / 2))
+		for n := 0; err == nil && !heard; heard = string(buf[:n]) == text {
+			n, _, _, err = p.ReadFrom(buf)
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = nil
 		}
 	}
-	return false, nil
-}
-
-// pick returns the named interface, or the loopback interface if name is
-// empty, and its first IPv4 address.
-func pick(name string) (*net.Interface, net.IP, error) {
-	all, err := net.Interfaces()
-	for _, ifi := range all {
-		if ifi.Name == name || name == "" && ifi.Flags&net.FlagLoopback != 0 {
-			addrs, _ := ifi.Addrs()
-			for _, addr := range addrs {
-				if n, ok := addr.(*net.IPNet); ok && n.IP.To4() != nil {
-					return &ifi, n.IP, nil
-				}
-			}
-			return nil, nil, errors.New("no IPv4 address")
-		}
+	if err == nil {
+		_, err = fmt.Printf("loopback %s: %s\n", state, map[bool]string{true: "heard", false: "silent"}[heard])
 	}
-	return nil, nil, cmp.Or(err, errors.New("no such network interface"))
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "loopback: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+	return heard, err
 }

@@ -1,5 +1,5 @@
-// Loopback shows whether a machine hears its own multicast datagrams: it sends
-// two and listens.
+// Loopback sends to a multicast group that it is a member of itself, once with
+// loopback on and once with it off, and tells which of the two it receives.
 //
 //	node multicast/loopback/main.js
 'use strict'
@@ -15,40 +15,43 @@ const { group, interface: name, wait } = parseArgs({ options: {
 const [host, port] = group.split(':')
 const { ifname, ip } = pick(name)
 
-const listener = dgram.createSocket({ type: 'udp4', reuseAddr: true })
-const sender = dgram.createSocket('udp4')
-listener.bind(port, host, () => {
-  listener.addMembership(host, ip)
-  sender.bind(0, ip, () => {
-    sender.setMulticastInterface(ip)
-    sender.setMulticastTTL(0) // on a host with a member it stays on the host
-    console.log(`sending to ${group} from ${ip}:${sender.address().port} on ${ifname}, TTL 0`)
-    attempt(true)
-  })
+const socket = dgram.createSocket({ type: 'udp4', reuseAddr: true })
+socket.on('error', (err) => {
+  console.error(`loopback: ${err.message}`)
+  process.exit(1)
+})
+socket.bind(port, () => {
+  socket.addMembership(host, ip)
+  socket.setMulticastInterface(ip)
+  // Where a program has joined, TTL 0 stays on the machine, on Linux. The join does
+  // not, nor does leaving: on a network card both are reported to the routers (IGMP).
+  socket.setMulticastTTL(0)
+  console.log(`sending to ${group} on ${ifname}, TTL 0`)
+  attempt('on', () => attempt('off', (heard) => {
+    if (heard) console.log(`${ifname} returns everything that is sent on it: try -interface with a network card's name`)
+    socket.close()
+  }))
 })
 
-function attempt (loopback) {
-  sender.setMulticastLoopback(loopback)
-  const data = `loopback ${loopback ? 'on' : 'off'}`
-  const timer = setTimeout(() => result('silent'), ms(wait))
-  listener.on('message', (message, rinfo) => {
-    if (rinfo.port === sender.address().port && message.toString() === data) result('heard')
-  })
-  sender.send(data, +port, host)
+// attempt sends a datagram with loopback on or off, says whether this machine receives
+// it within that time, and tells that to what comes next.
+function attempt (state, next) {
+  const text = `loopback ${state} ${process.pid}` // nobody else's here
+  socket.on('message', (data) => { if (data.toString() === text) done(true) })
+  // Timers come before what has arrived: a program that was held up has to look at
+  // that too, and setImmediate is after it.
+  const timer = setTimeout(() => setImmediate(() => done(false)), ms(wait))
+  socket.setMulticastLoopback(state === 'on') // the sender's option, on Windows the receiver's
+  socket.send(text, +port, host)
 
-  function result (what) {
+  let over = false
+  function done (heard) {
+    if (over) return
+    over = true
     clearTimeout(timer)
-    listener.removeAllListeners('message')
-    console.log(`${data}: ${what}`)
-    if (loopback) {
-      attempt(false)
-      return
-    }
-    if (what === 'heard') {
-      console.log(`${ifname} returns everything that is sent on it: try -interface with a network card's name`)
-    }
-    listener.close()
-    sender.close()
+    socket.removeAllListeners('message')
+    console.log(`loopback ${state}: ${heard ? 'heard' : 'silent'}`)
+    next(heard)
   }
 }
 

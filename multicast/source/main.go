@@ -1,14 +1,13 @@
 // Source joins a multicast group for the sake of one sender, and prints what that
 // one sends to the group: source-specific multicast.
 //
-//	bazel run //multicast:source                                    in one terminal
-//	bazel run //multicast:server -- -group 232.185.192.108:8080     in another
+//	go run ./multicast/source                                 in one terminal, or ./bazelw run //multicast:source
+//	go run ./multicast/server -group 232.185.192.108:8080     in another
 package main
 
 import (
 	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -24,91 +23,61 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("source: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "source shows how to join a multicast group for one sender: it prints what that one sends to the group.")
-		flag.PrintDefaults()
-	}
 	group := netip.MustParseAddrPort("232.185.192.108:8080") // 232.0.0.0/8 is for this (RFC 4607)
-	flag.TextVar(&group, "group", group, "multicast `address:port` to join and listen on, port 0 for a free one")
+	flag.TextVar(&group, "group", group, "IPv4 multicast `address:port` to join and listen on, port 0 for a free one")
 	source := netip.MustParseAddr("127.0.0.1")
-	flag.TextVar(&source, "source", source, "`address` of the sender to hear")
+	flag.TextVar(&source, "source", source, "IPv4 `address` of the sender to receive from")
 	ifname := flag.String("interface", "", "`name` of the interface to join on (default the loopback interface)")
 	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !group.Addr().Is4() || !group.Addr().IsMulticast():
-		misuse("-group %q is not an IPv4 multicast address and a port", group)
-	case !source.Is4() || source.IsUnspecified() || source.As4()[0] >= 224: // groups, and reserved (RFC 1112)
-		misuse("-source %q is not the IPv4 address of a host", source)
+	host := source.Is4() && !source.IsUnspecified() && source.As4()[0] < 224 // from there on nobody sends (RFC 1112)
+	if flag.NArg() > 0 || !group.Addr().Is4() || !group.Addr().IsMulticast() || !host {
+		log.Fatalf("want an IPv4 multicast -group, the IPv4 -source of a host and no argument, not %v %v %q", group, source, flag.Args())
 	}
 
-	ifi, err := pick(*ifname)
+	ifi, err := net.InterfaceByIndex(1) // the loopback interface, whatever the system calls it
+	if *ifname != "" {
+		ifi, err = net.InterfaceByName(*ifname)
+	}
 	if err != nil {
 		log.Fatalf("interface %q: %v", *ifname, err)
 	}
+	// For a group Go binds 0.0.0.0, and sets SO_REUSEADDR: others may share the port.
 	conn, err := net.ListenPacket("udp4", group.String())
 	if err != nil {
 		log.Fatal(err)
 	}
-	p := ipv4.NewPacketConn(conn)
-	// The request goes to the routers with the sender's address in it (IGMP version
-	// 3, RFC 3376), so that nobody else's datagrams have to come this way.
-	err = p.JoinSourceSpecificGroup(ifi, &net.UDPAddr{IP: group.Addr().AsSlice()}, &net.UDPAddr{IP: source.AsSlice()})
-	if err != nil { // on Windows golang.org/x/net has no such call
-		log.Fatalf("join %v from %v on %s: %v", group.Addr(), source, ifi.Name, err)
-	}
-	if err := p.SetControlMessage(ipv4.FlagTTL|ipv4.FlagDst, true); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, func() { stop(); conn.Close() }) // ReadFrom returns; a second signal kills
+	if err := receive(conn, ifi, group.Addr(), source); ctx.Err() == nil {
 		log.Fatal(err)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		conn.Close()
-	})
+	if _, err := fmt.Println("closed"); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// receive joins the group for the sake of one source, and prints what it sends.
+func receive(conn net.PacketConn, ifi *net.Interface, group, source netip.Addr) error {
+	p := ipv4.NewPacketConn(conn)
+	// The request to the routers has the source in it (IGMP version 3, RFC 3376), so
+	// that they need not pass on to here what others send. Windows: not in x/net.
+	if err := cmp.Or(p.SetControlMessage(ipv4.FlagTTL|ipv4.FlagDst|ipv4.FlagInterface, true),
+		p.JoinSourceSpecificGroup(ifi, &net.UDPAddr{IP: group.AsSlice()}, &net.UDPAddr{IP: source.AsSlice()})); err != nil {
+		return fmt.Errorf("join %v from %v on %s: %w", group, source, ifi.Name, err)
+	}
 	fmt.Println("listening on", conn.LocalAddr())
-	fmt.Printf("joined %v from %v on %s\n", group.Addr(), source, ifi.Name)
+	fmt.Printf("joined %v from %v on %s\n", group, source, ifi.Name)
 
-	buf := make([]byte, 65535)
-	for {
+	for buf := make([]byte, 65535); ; {
 		n, cm, from, err := p.ReadFrom(buf)
-		if errors.Is(err, net.ErrClosed) {
-			fmt.Println("closed")
-			return
-		} else if err != nil {
-			log.Fatal(err)
+		if err != nil {
+			return err
 		}
-		// The kernel keeps other senders out on the interface of the membership only.
-		// What other programs have joined, there or elsewhere, the socket hears as
-		// well (IP_MULTICAST_ALL, ip(7)), so it is for us to look.
+		// The kernel keeps other senders out since the join, and on this interface only. What
+		// other programs have joined elsewhere reaches our port too (IP_MULTICAST_ALL, ip(7)).
 		dst, _ := netip.AddrFromSlice(cm.Dst.To4())
-		if dst == group.Addr() && from.(*net.UDPAddr).AddrPort().Addr() == source {
-			fmt.Printf("%v TTL %d: %s\n", from, cm.TTL, quote(buf[:n]))
+		if cm.IfIndex == ifi.Index && dst == group && from.(*net.UDPAddr).AddrPort().Addr() == source {
+			fmt.Printf("%v TTL %d: %.64q\n", from, cm.TTL, buf[:n])
 		}
 	}
-}
-
-// pick returns the named interface, or the loopback interface if name is empty.
-func pick(name string) (*net.Interface, error) {
-	all, err := net.Interfaces()
-	for _, ifi := range all {
-		if ifi.Name == name || name == "" && ifi.Flags&net.FlagLoopback != 0 {
-			return &ifi, nil
-		}
-	}
-	return nil, cmp.Or(err, errors.New("no such network interface"))
-}
-
-// quote shows the first 64 bytes of data.
-func quote(data []byte) string {
-	if len(data) > 64 {
-		return fmt.Sprintf("%q…", data[:64])
-	}
-	return fmt.Sprintf("%q", data)
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "source: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
 }

@@ -15,21 +15,26 @@ const { group, source, interface: name } = parseArgs({ options: {
 const [host, port] = group.split(':')
 const { ifname, ip } = pick(name)
 
-// Bound to the group, so that the kernel keeps out other groups. Other senders it
-// keeps out on the interface of the membership only, and so this looks as well.
-const socket = dgram.createSocket({ type: 'udp4', reuseAddr: true }, (message, rinfo) => {
-  if (rinfo.address === source) console.log(`${rinfo.address}:${rinfo.port}: ${quote(message)}`)
-})
+const socket = dgram.createSocket({ type: 'udp4', reuseAddr: true })
 socket.on('error', (err) => {
   console.error(`source: ${err.message}`)
   process.exitCode = 1
   socket.close()
 })
+//weave:join
+// Node cannot ask where a datagram was sent to, and so binds the group itself: then
+// the kernel keeps other groups out. (Windows cannot bind a group.)
 socket.bind(port, host, () => {
-  socket.addSourceSpecificMembership(source, host, ip)
+  socket.addSourceSpecificMembership(source, host, ip) // ip: an address of the interface
   console.log(`listening on ${host}:${socket.address().port}`)
   console.log(`joined ${host} from ${source} on ${ifname}`)
 })
+// Other senders it keeps out on that interface only, and so this looks. By which
+// interface a datagram came Node cannot ask either: Go passes over those of others.
+socket.on('message', (data, { address, port }) => {
+  if (address === source) console.log(`${address}:${port}: ${quote(data)}`)
+})
+//weave:end
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => socket.close(() => console.log('closed')))
@@ -47,5 +52,5 @@ function pick (name) {
 
 // quote shows the first 64 bytes of data, much as Go's %q does.
 function quote (data) {
-  return JSON.stringify(data.subarray(0, 64).toString()) + (data.length > 64 ? '…' : '')
+  return JSON.stringify(data.subarray(0, 64).toString())
 }

@@ -1,19 +1,17 @@
 // TTL sends datagrams to a multicast group that may go more or less far: each
-// router takes one from the TTL, and passes on only what is left above 0.
+// router takes one from the TTL, and passes on only what has some left.
 //
-//	bazel run //multicast:client      in one terminal
-//	bazel run //multicast:ttl         in another
+//	go run ./multicast/client     in one terminal
+//	go run ./multicast/ttl        in another, or ./bazelw run //multicast:ttl
 package main
 
 import (
-	"cmp"
-	"errors"
 	"flag"
 	"fmt"
 	"log"
 	"net"
 	"net/netip"
-	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,39 +21,39 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("ttl: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "ttl shows how far multicast datagrams go: it sends one for each TTL.")
-		flag.PrintDefaults()
-	}
 	group := netip.MustParseAddrPort("230.185.192.108:8080")
-	flag.TextVar(&group, "group", group, "multicast `address:port` to send to")
-	ifname := flag.String("interface", "", "`name` of the interface to send from (default the loopback interface)")
+	flag.TextVar(&group, "group", group, "IPv4 multicast `address:port` to send to")
+	ifname := flag.String("interface", "", "`name` of the interface to send on (default the loopback interface)")
 	ttls := []int{0, 1, 2, 128}
-	flag.Func("ttl", "comma-separated `list` of hops a datagram may take, each 0 to 255 (default 0,1,2,128)", func(list string) error {
+	flag.Func("ttl", "`list` of TTLs, each 0 to 255, a datagram for each (default 0,1,2,128)", func(list string) error {
 		ttls = nil
-		for _, text := range strings.Split(list, ",") {
-			n, err := strconv.ParseUint(text, 10, 8) // the header's field is 8 bits (RFC 791)
+		for text := range strings.SplitSeq(list, ",") {
+			n, err := strconv.ParseUint(text, 10, 8) // as many bits as the IP header has for it
 			if err != nil {
-				return fmt.Errorf("%q is not a number from 0 to 255", text)
+				return err
 			}
 			ttls = append(ttls, int(n))
 		}
 		return nil
 	})
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !group.Addr().Is4() || !group.Addr().IsMulticast() || group.Port() == 0:
-		misuse("-group %q is not an IPv4 multicast address and a port", group)
+	if flag.Parse(); flag.NArg() > 0 || !group.Addr().Is4() || !group.Addr().IsMulticast() {
+		log.Fatalf("want an IPv4 multicast -group and no argument after the flags, not %v %q", group, flag.Args())
 	}
 
-	ifi, ip, err := pick(*ifname)
+	ifi, err := net.InterfaceByIndex(1) // the loopback interface, whatever the system calls it
+	if *ifname != "" {
+		ifi, err = net.InterfaceByName(*ifname)
+	}
 	if err != nil {
 		log.Fatalf("interface %q: %v", *ifname, err)
 	}
-	// Bound to 0.0.0.0, the datagrams would leave lo with no source to answer.
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: ip})
+	// Bound to 0.0.0.0, what we send on lo would have no source that one can answer.
+	addrs, _ := ifi.Addrs()
+	i := slices.IndexFunc(addrs, func(a net.Addr) bool { return a.(*net.IPNet).IP.To4() != nil })
+	if i < 0 {
+		log.Fatalf("interface %s: no IPv4 address", ifi.Name)
+	}
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: addrs[i].(*net.IPNet).IP})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -65,39 +63,22 @@ func main() {
 	}
 	fmt.Printf("sending to %v from %v on %s\n", group, conn.LocalAddr(), ifi.Name)
 
+	//weave:send
 	for _, ttl := range ttls {
-		// The option counts for what is sent from now on. It is not IP_TTL, which
-		// is for unicast. A member of this machine hears any TTL.
-		if err := p.SetMulticastTTL(ttl); err != nil {
-			log.Fatalf("configure %v: %v", conn.LocalAddr(), err)
+		// The option is the socket's, for all that it sends to groups from now on. IP_TTL
+		// is another, for unicast. The kernel refuses 256, and takes -1 for the default, 1.
+		err := p.SetMulticastTTL(ttl)
+		if err == nil {
+			// Members on this machine receive it whatever its TTL: no router is on the way.
+			// Where one is and throws it away, it must not tell us (RFC 1812, 4.3.2.7).
+			_, err = conn.WriteToUDPAddrPort(fmt.Appendf(nil, "TTL %d", ttl), group)
 		}
-		if _, err := conn.WriteToUDPAddrPort(fmt.Appendf(nil, "TTL %d", ttl), group); err != nil {
+		if err == nil {
+			_, err = fmt.Println("sent TTL", ttl)
+		}
+		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Println("sent TTL", ttl)
 	}
-}
-
-// pick returns the named interface, or the loopback interface if name is
-// empty, and its first IPv4 address.
-func pick(name string) (*net.Interface, net.IP, error) {
-	all, err := net.Interfaces()
-	for _, ifi := range all {
-		if ifi.Name == name || name == "" && ifi.Flags&net.FlagLoopback != 0 {
-			addrs, _ := ifi.Addrs()
-			for _, addr := range addrs {
-				if n, ok := addr.(*net.IPNet); ok && n.IP.To4() != nil {
-					return &ifi, n.IP, nil
-				}
-			}
-			return nil, nil, errors.New("no IPv4 address")
-		}
-	}
-	return nil, nil, cmp.Or(err, errors.New("no such network interface"))
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "ttl: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
+	//weave:end
 }
