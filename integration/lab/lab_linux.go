@@ -197,6 +197,22 @@ func link(a *Host, aAddrs string, b *Host, bAddrs string) error {
 	return errors.Join(a.configure(aName, aAddrs), b.configure(bName, bAddrs), a.await(aName), b.await(bName))
 }
 
+// Unlink takes away what the last Link of both hosts made, the interfaces at either
+// end with all that is set on them. The next Link makes them anew, under the same
+// names.
+func Unlink(t testing.TB, a, b *Host) {
+	t.Helper()
+	card, err := a.net.LinkByName(fmt.Sprintf("eth%d", a.cards-1))
+	if err == nil {
+		err = a.net.LinkDel(card)
+	}
+	if err != nil {
+		t.Fatalf("unlink %s and %s: %v", a.Name, b.Name, err)
+	}
+	a.cards--
+	b.cards--
+}
+
 // await waits until an interface sends. The kernel brings it up in its own time
 // once both ends are; until then it drops what it is given, without a word.
 func (h *Host) await(ifname string) error {

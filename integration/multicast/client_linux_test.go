@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/poll"
@@ -20,24 +24,55 @@ import (
 	"example.com/sockets/integration/peer"
 )
 
-// A socket bound to its interface's own address is a member, and hears what is
-// sent to that address and nothing that is sent to the group.
+// A member that is bound to its interface's own address receives nothing that is sent
+// to the group, with a privilege or without, and all that is sent to that address, though
+// another socket has the port on every address. Joining needs no privilege.
 func TestClientBoundToUnicast(t *testing.T) {
 	t.Parallel()
-	h := lab.NewHost(t, "h")
-	conn := peer.ListenUDP(t, h, "udp4", "127.0.0.1:8080")
-	lo := peer.LoopbackOf(t, h)
-	assert.NilError(t, ipv4.NewPacketConn(conn).JoinGroup(lo, &net.UDPAddr{IP: net.IPv4(230, 185, 192, 108)}))
-	assert.DeepEqual(t, peer.Memberships(t, h, lo.Name), []string{"230.185.192.108", "224.0.0.1"})
-	out := peer.Sender(t, h, lo.Name, net.IPv4(127, 0, 0, 1))
-	for _, to := range []string{peer.NotesGroup, "127.0.0.1:8080"} {
-		_, err := out.WriteTo([]byte(to), nil, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(to)))
-		assert.NilError(t, err)
+	lab.Require(t, "namespaces", lab.Isolated())
+	for _, privileged := range []bool{true, false} {
+		t.Run(fmt.Sprintf("privileged=%v", privileged), func(t *testing.T) {
+			t.Parallel()
+			h := lab.NewHost(t, "h")
+			if !privileged { // the thread that makes the host's sockets (capabilities(7))
+				var none [2]unix.CapUserData
+				var err error
+				h.Do(func() { err = unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]) })
+				assert.NilError(t, err)
+			}
+			everywhere, group := peer.Member(t, h, peer.NotesGroup, "lo"), &net.UDPAddr{IP: net.IPv4(230, 185, 192, 108)}
+			conn := sharing(t, h, "127.0.0.1:8080")
+			lo := peer.LoopbackOf(t, h)
+			assert.NilError(t, everywhere.LeaveGroup(lo, group))
+			assert.NilError(t, ipv4.NewPacketConn(conn).JoinGroup(lo, group))
+			assert.DeepEqual(t, peer.Memberships(t, h, "lo"), []string{"230.185.192.108", "224.0.0.1"})
+			out := peer.Sender(t, h, "lo", net.IPv4(127, 0, 0, 1))
+			for _, to := range []string{"127.0.0.1:8080", peer.NotesGroup, "127.0.0.1:8080"} {
+				_, err := out.WriteTo([]byte(to), nil, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(to)))
+				assert.NilError(t, err)
+			}
+			for range 2 {
+				data, _ := peer.ReceiveUDP(t, conn)
+				assert.Equal(t, data, "127.0.0.1:8080")
+			}
+			data, _, _ := peer.Hear(t, everywhere)
+			assert.Equal(t, data, peer.NotesGroup) // and nothing before
+		})
 	}
-	buf := make([]byte, 100)
-	n, _, err := conn.ReadFrom(buf)
+}
+
+// sharing is a plain socket that shares its port (SO_REUSEADDR, socket(7)).
+func sharing(t *testing.T, on *lab.Host, addr string) (conn *net.UDPConn) {
+	t.Helper()
+	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		failed := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) })
+		return errors.Join(err, failed)
+	}}
+	var pc net.PacketConn
+	var err error
+	on.Do(func() { pc, err = config.ListenPacket(t.Context(), "udp4", addr) })
 	assert.NilError(t, err)
-	assert.Equal(t, string(buf[:n]), "127.0.0.1:8080")
+	return peer.Ours(t, pc.(*net.UDPConn))
 }
 
 // For a group's address Go binds 0.0.0.0, shares the port and does not join;
@@ -53,6 +88,7 @@ func TestClientListenPacket(t *testing.T) {
 	assert.Equal(t, sockOption(t, peer.ListenUDP(t, h, "udp4", "0.0.0.0:0"), unix.SOL_SOCKET, unix.SO_REUSEADDR), 0)
 
 	lo := peer.LoopbackOf(t, h)
+	assert.Equal(t, lo.Flags&net.FlagMulticast, net.Flags(0)) // it works all the same
 	var both *net.UDPConn
 	var err error
 	h.Do(func() {
@@ -104,38 +140,33 @@ func TestClientReversePath(t *testing.T) {
 	client.Stop()
 }
 
-// The notes' client, as it is there, on a machine with its address: it is a
-// member, it hears what is sent to that address and nothing of the group.
+// The notes' client, on a machine that has the address it binds, is a member, and
+// receives what is sent to that address and nothing of the group. The mended one
+// receives the group.
 func TestClientOfTheNotes(t *testing.T) {
 	t.Parallel()
 	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
 	lab.Link(t, a, "192.168.1.103/24", b, "192.168.1.1/24")
-	a.Route(t, "0.0.0.0/0", "192.168.1.1")
-	near := joined(t, b, "-interface", "eth0")
-	p := harness.NodeScript(t, a, `
-let dgram = require('dgram')
-let client = dgram.createSocket('udp4')
-client.on('listening', function() {
-    client.addMembership('230.185.192.108')
-})
-client.on('message', function(message, remote) {
-    console.log(message.toString())
-})
-client.bind(8080, '192.168.1.103')
-`)
+	a.Route(t, "0.0.0.0/0", "192.168.1.1") // it leaves the interface to the system
+	node := harness.Node(t, a)
+	p := node("testdata/notes_client.js")
 	awaitMember(t, a, "eth0", "230.185.192.108")
-	near.Line(marker(t, b, "-interface", "eth0") + ` TTL 128: ".*"`)
-	_, err := peer.Sender(t, b, "eth0", net.IPv4(192, 168, 1, 1)).WriteTo([]byte("unicast"), nil,
-		&net.UDPAddr{IP: net.IPv4(192, 168, 1, 103), Port: 8080})
+	marker(t, b, "-interface", "eth0")
+	_, err := peer.ListenUDP(t, b, "udp4", "192.168.1.1:0").WriteTo([]byte("unicast"), &net.UDPAddr{IP: net.IPv4(192, 168, 1, 103), Port: 8080})
 	assert.NilError(t, err)
-	p.Line("unicast")
+	p.Line("unicast") // and nothing before
 	stopNode(p)
-	near.Stop()
+
+	p = node("multicast/client", "--interface", "eth0")
+	groupOf(p)
+	p.Line(heard(marker(t, b, "-interface", "eth0"), `"`+peer.Clock+`"`))
+	p.Stop()
 }
 
-// The page's client hears; so does one bound to the group's address, and that
-// one hears no other group. Joining twice and the like throw what the kernel says.
-func TestClientInNode(t *testing.T) {
+// A Node client bound to the group's address receives no other group, one bound to
+// all addresses does. Joining twice, leaving what was not joined, and joining where no
+// route leads to the group throw what the kernel says.
+func TestClientNodeBind(t *testing.T) {
 	t.Parallel()
 	const other = "239.1.2.3:8080"
 	h := lab.NewHost(t, "h")
@@ -182,4 +213,55 @@ func awaitMember(t *testing.T, on *lab.Host, ifname, group string) {
 		}
 		return poll.Success()
 	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(5*time.Millisecond))
+}
+
+// Over IPv6 the interface goes by its index, in an address its zone; a link-local
+// sender has one. TTL is called hop limit, and is 1 unless set; MLD stands for IGMP. On
+// lo one may join, and Linux has no route to send there.
+func TestClientIPv6(t *testing.T) {
+	t.Parallel()
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	lab.Link(t, a, "fe80::1/64", b, "fe80::2/64")
+	group := &net.UDPAddr{IP: net.ParseIP("ff02::1234"), Port: 8080}
+	conn := peer.ListenUDP(t, b, "udp6", "[ff02::1234]:8080")
+	assert.Equal(t, conn.LocalAddr().String(), "[::]:8080")
+	p, ifi := ipv6.NewPacketConn(conn), peer.InterfaceOf(t, b, "eth0")
+	assert.NilError(t, p.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagDst|ipv6.FlagInterface, true))
+	assert.NilError(t, p.JoinGroup(ifi, group))
+	assert.NilError(t, p.JoinGroup(peer.LoopbackOf(t, b), group))
+	var joined []byte
+	var err error
+	b.Do(func() { joined, err = os.ReadFile("/proc/thread-self/net/igmp6") })
+	assert.NilError(t, err)
+	assert.Assert(t, regexp.MustCompile(`\beth0\s+ff020000000000000000000000001234\b`).Match(joined), "%s", joined)
+
+	out := peer.ListenUDP(t, a, "udp6", "[fe80::1%eth0]:0")
+	_, err = out.WriteTo([]byte("hello"), group) // bound to an address with a zone, it has its interface
+	assert.NilError(t, err)
+	buf := make([]byte, 100)
+	n, cm, from, err := p.ReadFrom(buf)
+	assert.NilError(t, err)
+	assert.Equal(t, string(buf[:n]), "hello")
+	assert.Equal(t, cm.HopLimit, 1)
+	assert.Equal(t, cm.IfIndex, ifi.Index)
+	assert.Equal(t, cm.Dst.String(), "ff02::1234")
+	zone := from.(*net.UDPAddr).AddrPort().Addr().Zone() // the index, as this thread sees no eth0
+	assert.Assert(t, zone == "eth0" || zone == fmt.Sprint(ifi.Index), "%v", from)
+
+	lo := peer.ListenUDP(t, a, "udp6", "[::1]:0")
+	assert.NilError(t, ipv6.NewPacketConn(lo).SetMulticastInterface(peer.LoopbackOf(t, a)))
+	_, err = lo.WriteTo([]byte("hello"), group)
+	assert.ErrorIs(t, err, unix.ENETUNREACH)
+
+	node := harness.NodeScript(t, b, `
+const socket = require('dgram').createSocket({ type: 'udp6', reuseAddr: true })
+socket.bind(8080, () => {
+  for (const name of ['::%eth0', 'eth0'])
+    try { socket.addMembership('ff02::1234', name); console.log('joined') } catch (err) { console.log(err.code) }
+  socket.close()
+})
+`)
+	node.Line("joined")
+	node.Line("EINVAL")
+	node.Exit(0)
 }

@@ -4,35 +4,43 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
+	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/net/ipv4"
 	"gotest.tools/v3/assert"
-	"gotest.tools/v3/poll"
 
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
 	"example.com/sockets/integration/peer"
 )
 
-// Every client on the machine hears every datagram.
+// member starts a program that joins, in one of its languages, and returns it once
+// it has.
+func member(start harness.Starter, section string, args ...string) *harness.Program {
+	p := start(section, args...)
+	p.Ready()
+	p.Line(`joined \S+ on \S+`)
+	return p
+}
+
+// Every client on the machine receives every datagram, in whichever language it is.
 func TestClientsShareThePort(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	var clients []*harness.Program
-	for range 3 {
-		clients = append(clients, joined(t, h))
+	for _, start := range []harness.Starter{harness.Go(t, h), harness.Go(t, h), harness.Node(t, h)} {
+		clients = append(clients, member(start, "multicast/client"))
 	}
 	server := harness.Start(t, h, "multicast/server", "-count", "5", "-interval", "1ms")
 	from := sending(server, peer.NotesGroup, "lo", 128, "on")
 	for range 5 {
 		sent := server.Line(`sent 19 bytes: (".*")`)[0]
 		for _, client := range clients {
-			client.Line(from + ` TTL 128: ` + sent)
+			client.Line(heard(from, sent))
 		}
 	}
 	server.Exit(0)
@@ -41,76 +49,117 @@ func TestClientsShareThePort(t *testing.T) {
 	}
 }
 
-// A client prints its own group's datagrams only, although the socket is given
-// those of every group that some program on the machine has joined.
-func TestClientHearsItsGroupOnly(t *testing.T) {
-	t.Parallel()
-	const other = "239.1.2.3:8080"
-	h := lab.NewHost(t, "h")
-	client := joined(t, h)
-	stranger := joined(t, h, "-group", other)
-	unfiltered := peer.Member(t, h, peer.NotesGroup, "lo")
+// A client prints its own group's datagrams only, although a socket is given those
+// of every group that some program on the machine has joined.
+func TestClientPrintsItsGroupOnly(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		const other = "239.1.2.3:8080"
+		client := start("multicast/client")
+		groupOf(client)
+		stranger, unfiltered := peer.Member(t, h, other, "lo"), peer.Member(t, h, peer.NotesGroup, "lo")
 
-	fromOther := marker(t, h, "-group", other)
-	stranger.Line(fromOther + ` TTL 128: ".*"`)
-	_, cm, src := peer.Hear(t, unfiltered)
-	assert.Equal(t, src, fromOther)
-	assert.Equal(t, cm.Dst.String(), "239.1.2.3")
+		fromOther := marker(t, h, "-group", other)
+		_, _, src := peer.Hear(t, stranger)
+		assert.Equal(t, src, fromOther)
+		_, cm, src := peer.Hear(t, unfiltered)
+		assert.Equal(t, src, fromOther)
+		assert.Equal(t, cm.Dst.String(), "239.1.2.3")
 
-	from := marker(t, h)
-	client.Line(from + ` TTL 128: ".*"`) // and not fromOther
-	client.Stop()
-	stranger.Stop()
+		client.Line(heard(marker(t, h), `".*"`)) // and not fromOther
+		client.Stop()
+	})
 }
 
-// What the client says is what the kernel did: it is a member while it runs,
-// on the interface it names, and no longer.
+// client and membership print what came by the interface that they have joined on,
+// although another program on the machine has joined the group on another. Node cannot
+// tell the two apart, and prints both.
+func TestClientPrintsItsInterfaceOnly(t *testing.T) {
+	test := func(tells bool) func(t *testing.T, a *lab.Host, start harness.Starter) {
+		return func(t *testing.T, a *lab.Host, start harness.Starter) {
+			b := lab.NewHost(t, "b")
+			lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+			onLo := []*harness.Program{member(start, "multicast/client"), member(start, "multicast/membership", "--leave-after", "3600s")}
+			onEth0 := joined(t, a, "-interface", "eth0")
+			from := marker(t, b, "-interface", "eth0")
+			onEth0.Line(heard(from, `".*"`))
+			if !tells {
+				for _, p := range onLo {
+					p.Line(heard(from, `".*"`))
+				}
+			}
+			from = marker(t, a)
+			for _, p := range onLo {
+				p.Line(heard(from, `".*"`)) // and nothing before
+				p.Stop()
+			}
+			onEth0.Line(heard(marker(t, b, "-interface", "eth0"), `".*"`)) // and not that
+			onEth0.Stop()
+		}
+	}
+	harness.Compare(t, test(true), test(false))
+}
+
+// What the client says is what the kernel did: it is a member while it runs, on the
+// interface it names, and no longer.
 func TestClientMembership(t *testing.T) {
-	t.Parallel()
-	lab.Require(t, "namespaces", lab.Isolated())
-	h := lab.NewHost(t, "h")
-	client := harness.Start(t, h, "multicast/client", "-group", "239.9.8.7:0")
-	ready := client.Ready()
-	client.Line(`joined 239\.9\.8\.7 on lo`)
-	port := netip.MustParseAddrPort(ready).Port()
-	assert.Assert(t, port != 0)
-	assert.DeepEqual(t, peer.Memberships(t, h, "lo"), []string{"239.9.8.7", "224.0.0.1"})
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		lab.Require(t, "namespaces", lab.Isolated())
+		client := start("multicast/client", "--group", "239.9.8.7:0")
+		ready := client.Ready()
+		client.Line(`joined 239\.9\.8\.7 on lo`)
+		port := netip.MustParseAddrPort(ready).Port()
+		assert.Assert(t, port != 0)
+		assert.DeepEqual(t, peer.Memberships(t, h, "lo"), []string{"239.9.8.7", "224.0.0.1"})
 
-	from := marker(t, h, "-group", fmt.Sprintf("239.9.8.7:%d", port))
-	client.Line(from + ` TTL 128: ".*"`)
-	client.Stop()
-	assert.DeepEqual(t, peer.Memberships(t, h, "lo"), []string{"224.0.0.1"})
+		client.Line(heard(marker(t, h, "-group", fmt.Sprintf("239.9.8.7:%d", port)), `".*"`))
+		client.Stop()
+		assert.DeepEqual(t, peer.Memberships(t, h, "lo"), []string{"224.0.0.1"})
+	})
 }
 
-// Data is shown quoted, and cut to 64 bytes; an empty datagram is a datagram.
+// Each line has the sender, the TTL as it arrived (Node is not told), and the data,
+// quoted and cut to 64 characters; an empty datagram is a datagram.
 func TestClientShowsData(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	client := joined(t, h)
-	var conn net.Conn
-	var err error
-	h.Do(func() {
-		conn, err = net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(peer.NotesGroup)))
-		if err == nil {
-			err = ipv4.NewConn(conn).SetTTL(1)
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		client := member(start, "multicast/client")
+		out := peer.Sender(t, h, peer.LoopbackOf(t, h).Name, net.IPv4(127, 0, 0, 1))
+		to := net.UDPAddrFromAddrPort(netip.MustParseAddrPort(peer.NotesGroup))
+		assert.NilError(t, out.SetMulticastTTL(7))
+		for _, c := range []struct{ data, shown string }{
+			{"", `""`},
+			{"caf\u00e9\n", `"café\\n"`},
+			{strings.Repeat("x", 64), `"x{64}"`},
+			{strings.Repeat("x", 65), `"x{64}"`},
+			{strings.Repeat("x", 65507), `"x{64}"`},
+		} {
+			_, err := out.WriteTo([]byte(c.data), nil, to)
+			assert.NilError(t, err)
+			client.Line(regexp.QuoteMeta(out.LocalAddr().String()) + `(?: TTL 7)?: ` + c.shown)
+		}
+		client.Stop()
+	})
+}
+
+// SIGINT and SIGTERM end it cleanly.
+func TestClientStop(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+			client := member(start, "multicast/client")
+			client.Signal(sig)
+			client.Line("closed")
+			client.Exit(0)
 		}
 	})
-	assert.NilError(t, err)
-	defer conn.Close()
-	ifi := peer.LoopbackOf(t, h)
-	assert.NilError(t, ipv4.NewPacketConn(conn.(*net.UDPConn)).SetMulticastInterface(ifi))
-	for _, c := range []struct{ data, shown string }{
-		{"", `""`},
-		{"caf\u00e9\n\x00\xff", `"café\\n\\x00\\xff"`},
-		{strings.Repeat("x", 64), `"x{64}"`},
-		{strings.Repeat("x", 65), `"x{64}"…`},
-		{strings.Repeat("x", 65507), `"x{64}"…`},
-	} {
-		_, err := conn.Write([]byte(c.data))
-		assert.NilError(t, err)
-		client.Line(conn.LocalAddr().String() + ` TTL 1: ` + c.shown)
+}
+
+// The port of a program that does not share it is taken.
+func TestClientPortTaken(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	peer.ListenUDP(t, h, "udp4", "0.0.0.0:8080")
+	for _, section := range []string{"multicast/client", "multicast/membership"} {
+		peer.Refuses(t, h, section, `listen udp4 230\.185\.192\.108:8080: bind: .*in use.*`)
 	}
-	client.Stop()
 }
 
 // Of unicast, one of two sockets on a port gets all; of multicast, both.
@@ -136,57 +185,7 @@ func TestClientUnicastOnASharedPort(t *testing.T) {
 	assert.Equal(t, unicast, 1)
 }
 
-// Both print their own group's datagrams only: Go's looks at where they were
-// sent to, Node's has the kernel sort them.
-func TestClientNode(t *testing.T) {
-	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
-		c := client("multicast/client")
-		groupOf(c)
-		stranger := peer.Member(t, h, "239.1.2.3:8080", "lo")
-		send := func(group string) (from, sent string) {
-			s := server("multicast/server", "--group", group, "--count", "1")
-			from = sending(s, group, "lo", 128, "on")
-			sent = s.Line(`sent 19 bytes: (".*")`)[0]
-			s.Exit(0)
-			return from, sent
-		}
-		from, _ := send("239.1.2.3:8080")
-		_, _, src := peer.Hear(t, stranger)
-		assert.Equal(t, src, from)
-		c.Line(heard(send(peer.NotesGroup))) // and not the stranger's
-		c.Stop()
-	})
-}
-
-// The notes' client, on a machine that has the address it binds: it joins, and
-// hears nothing but what is sent to that address. The mended one hears the group.
-func TestClientNodeAsInTheNotes(t *testing.T) {
-	t.Parallel()
-	h, far := lab.NewHost(t, "h"), lab.NewHost(t, "far")
-	lab.Link(t, h, "192.168.1.103/24", far, "192.168.1.1/24")
-	h.Route(t, "224.0.0.0/4", "192.168.1.1") // it leaves the interface to the system
-	node := harness.Node(t, h)
-	client := node("testdata/notes_client.js")
-	poll.WaitOn(t, func(poll.LogT) poll.Result {
-		if groups := peer.Memberships(t, h, "eth0"); !slices.Contains(groups, "230.185.192.108") {
-			return poll.Continue("the host has joined %v", groups)
-		}
-		return poll.Success()
-	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(5*time.Millisecond))
-	marker(t, far, "-interface", "eth0")
-	to := &net.UDPAddr{IP: net.IPv4(192, 168, 1, 103), Port: 8080}
-	_, err := peer.ListenUDP(t, far, "udp4", "192.168.1.1:0").WriteTo([]byte("to its address"), to)
-	assert.NilError(t, err)
-	client.Line("to its address") // and nothing before
-	client.Signal(syscall.SIGKILL)
-	client.Exit(-1)
-
-	client = node("multicast/client", "--interface", "eth0")
-	groupOf(client)
-	client.Line(marker(t, far, "-interface", "eth0") + `: "` + peer.Clock + `"`)
-	client.Stop()
-}
-
+// socat's datagrams are printed, with their TTL.
 func TestClientSocat(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		socat := harness.Socat(t, h)

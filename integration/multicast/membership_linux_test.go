@@ -3,6 +3,7 @@ package multicast
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -13,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/golden"
-	"gotest.tools/v3/poll"
 
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
@@ -104,29 +104,135 @@ func TestMembershipOneHostOneMember(t *testing.T) {
 // After leaving it prints nothing, although another program is a member and so
 // the kernel goes on giving it the group's datagrams.
 func TestMembershipSilentAfterLeaving(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	client := joined(t, h)
-	p := leaver(t, h, "-leave-after", "1ms")
-	p.Line(`left 230\.185\.192\.108 on lo`)
-	fds := peer.SocketsOf(t, p)
-	assert.Equal(t, len(fds), 1)
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		client := joined(t, h)
+		p := member(start, "multicast/membership", "--leave-after", "1ms")
+		p.Line(`left 230\.185\.192\.108 on lo`)
+		fds := peer.SocketsOf(t, p)
+		assert.Equal(t, len(fds), 1)
 
-	from := marker(t, h)
-	client.Line(from + ` TTL 128: ".*"`)
-	// What the client was given, the program was: see that it has read it.
-	poll.WaitOn(t, func(poll.LogT) poll.Result {
-		n, err := unix.IoctlGetInt(fds[0], unix.SIOCINQ) // udp(7)
-		if err != nil {
-			return poll.Error(err)
-		} else if n > 0 {
-			return poll.Continue("%d bytes are unread", n)
+		from := marker(t, h)
+		client.Line(from + ` TTL 128: ".*"`)
+		// What the client was given, the program was: see that it has read it.
+		peer.Until(t, "it has read that", func() bool {
+			n, err := unix.IoctlGetInt(fds[0], unix.SIOCINQ) // udp(7)
+			assert.NilError(t, err)
+			return n == 0
+		})
+		p.Signal(syscall.SIGTERM)
+		p.Line("closed") // and not the datagram
+		p.Exit(0)
+		client.Stop()
+	})
+}
+
+// One that was held up past the moment at which it leaves prints first what came in
+// time.
+func TestMembershipHeldUp(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		begin := time.Now()
+		p := member(start, "multicast/membership", "--leave-after", "2s")
+		peer.Freeze(t, p)
+		from := []string{marker(t, h), marker(t, h)}
+		peer.Until(t, "its time is over", func() bool { return time.Since(begin) > 3*time.Second })
+		p.Signal(syscall.SIGCONT)
+		for _, from := range from {
+			p.Line(heard(from, `".*"`))
 		}
-		return poll.Success()
-	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(time.Millisecond))
-	p.Signal(syscall.SIGTERM)
-	p.Line("closed") // and not the datagram
-	p.Exit(0)
+		p.Line(`left .*`)
+		p.Stop()
+	})
+}
+
+// rejoin joins again where an interface was removed and made anew under its name:
+// it has another index then, and no members. It returns the interface as it is now.
+func rejoin(p *ipv4.PacketConn, group net.Addr, was *net.Interface) (*net.Interface, error) {
+	is, err := net.InterfaceByName(was.Name)
+	if err != nil || is.Index == was.Index {
+		return was, err // it is not there, or as it was
+	}
+	p.LeaveGroup(was, group) // else the old membership counts against igmp_max_memberships
+	return is, p.JoinGroup(is, group)
+}
+
+// A membership does not outlive its interface: one that is removed and made again, with
+// the same name and address, has no members, and nobody tells the socket. The interface's
+// index is another then.
+func TestMembershipInterfaceMadeAnew(t *testing.T) {
+	t.Parallel()
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+	group := net.UDPAddrFromAddrPort(netip.MustParseAddrPort(peer.NotesGroup))
+	p, was := peer.Member(t, a, peer.NotesGroup, "eth0"), peer.InterfaceOf(t, a, "eth0")
+	again := func() (is *net.Interface, err error) {
+		a.Do(func() { is, err = rejoin(p, group, was) })
+		return is, err
+	}
+	is, err := again()
+	assert.NilError(t, err)
+	assert.Equal(t, is.Index, was.Index) // nothing to do
+
+	lab.Unlink(t, a, b)
+	_, err = again()
+	assert.ErrorContains(t, err, "no such network interface")
+	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+	assert.DeepEqual(t, peer.Memberships(t, a, "eth0"), []string{"224.0.0.1"})
+	marker(t, b, "-interface", "eth0") // which the kernel drops
+
+	peer.SetSysctl(t, a, "net/ipv4/igmp_max_memberships", "1") // the old one counts until it is left
+	assert.ErrorIs(t, p.JoinGroup(peer.InterfaceOf(t, a, "eth0"), group), unix.ENOBUFS)
+	is, err = again()
+	assert.NilError(t, err)
+	assert.Assert(t, is.Index != was.Index)
+	assert.DeepEqual(t, peer.Memberships(t, a, "eth0"), []string{"230.185.192.108", "224.0.0.1"})
+	from := marker(t, b, "-interface", "eth0")
+	_, cm, src := peer.Hear(t, p)
+	assert.Equal(t, src, from) // and nothing before
+	assert.Equal(t, cm.Dst.String(), "230.185.192.108")
+	assert.ErrorIs(t, p.LeaveGroup(was, group), unix.EADDRNOTAVAIL) // it has left that
+}
+
+// In Node addMembership once more tells: it throws EADDRINUSE as long as the socket is a
+// member, and joins if the interface was made anew.
+func TestMembershipNodeJoinsAgain(t *testing.T) {
+	t.Parallel()
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+	p := harness.NodeScript(t, a, `
+const socket = require('dgram').createSocket({ type: 'udp4', reuseAddr: true })
+let last
+socket.bind(8080, '230.185.192.108', () => setInterval(() => {
+  let now = 'joined'
+  try { socket.addMembership('230.185.192.108', '10.0.0.1') } catch (err) { now = err.code }
+  if (now !== last) console.log(last = now)
+}, 10))
+socket.on('message', (data, rinfo) => console.log(rinfo.address))
+`)
+	p.Line("joined")
+	p.Line("EADDRINUSE")
+	lab.Unlink(t, a, b)
+	p.Line("ENODEV")
+	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+	p.Line("joined")
+	p.Line("EADDRINUSE")
+	marker(t, b, "-interface", "eth0")
+	p.Line("10.0.0.2")
+	stopNode(p)
+}
+
+// One that is down for a while, and up again, keeps its members, and reports them anew.
+func TestMembershipInterfaceDown(t *testing.T) {
+	t.Parallel()
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+	peer.SetSysctl(t, a, "net/ipv4/conf/eth0/force_igmp_version", "3")
+	client := joined(t, a, "-interface", "eth0")
+	a.Unplug(t, "eth0")
+	tap := tapMulticast(t, b, "eth0")
+	a.Plug(t, "eth0")
+	message, _ := tap.said("230.185.192.108", "")
+	assert.Equal(t, message, "v3 change to exclude none")
+	client.Line(marker(t, b, "-interface", "eth0") + ` TTL 128: ".*"`)
 	client.Stop()
 }
 
@@ -186,18 +292,24 @@ func TestMembershipTwice(t *testing.T) {
 	assert.DeepEqual(t, peer.Memberships(t, a, "eth0"), []string{"230.185.192.108", "224.0.0.1"})
 }
 
-// A socket may be in 20 groups (igmp_max_memberships in the kernel's ip-sysctl.rst).
+// A socket may be in igmp_max_memberships groups (the kernel's ip-sysctl.rst), 20 unless
+// somebody has set it.
 func TestMembershipLimit(t *testing.T) {
 	t.Parallel()
 	lab.Require(t, "namespaces", lab.Isolated())
 	h := lab.NewHost(t, "h")
+	var text []byte
+	var err error
+	h.Do(func() { text, err = os.ReadFile("/proc/sys/net/ipv4/igmp_max_memberships") })
+	assert.NilError(t, err)
+	assert.Equal(t, string(text), "20\n") // a namespace has the kernel's own
 	p := ipv4.NewPacketConn(peer.ListenUDP(t, h, "udp4", "0.0.0.0:0"))
 	lo := peer.LoopbackOf(t, h)
 	for i := range byte(20) {
 		assert.NilError(t, p.JoinGroup(lo, &net.UDPAddr{IP: net.IPv4(239, 1, 1, i)}))
 	}
-	err := p.JoinGroup(lo, &net.UDPAddr{IP: net.IPv4(239, 1, 1, 20)})
-	assert.Assert(t, errors.Is(err, unix.ENOBUFS), "%v", err)
+	err = p.JoinGroup(lo, &net.UDPAddr{IP: net.IPv4(239, 1, 1, 20)})
+	assert.ErrorIs(t, err, unix.ENOBUFS)
 }
 
 // A member reports that it joins and that it leaves; what is sent afterwards

@@ -1,14 +1,12 @@
 // Client joins a multicast group and prints what is sent to it. Any number of
-// clients on one machine hear every datagram.
+// clients on one machine receive every datagram.
 //
-//	bazel run //multicast:client      in one terminal, or in several
-//	bazel run //multicast:server      in another
+//	go run ./multicast/client     in one terminal, or in several
+//	go run ./multicast/server     in another, or ./bazelw run //multicast:server
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -24,87 +22,60 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("client: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "client shows how to join a multicast group: it prints what the group is sent.")
-		flag.PrintDefaults()
-	}
 	group := netip.MustParseAddrPort("230.185.192.108:8080")
-	flag.TextVar(&group, "group", group, "multicast `address:port` to join and listen on, port 0 for a free one")
+	flag.TextVar(&group, "group", group, "IPv4 multicast `address:port` to join and listen on, port 0 for a free one")
 	ifname := flag.String("interface", "", "`name` of the interface to join on (default the loopback interface)")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !group.Addr().Is4() || !group.Addr().IsMulticast():
-		misuse("-group %q is not an IPv4 multicast address and a port", group)
+	if flag.Parse(); flag.NArg() > 0 || !group.Addr().Is4() || !group.Addr().IsMulticast() {
+		log.Fatalf("want an IPv4 multicast -group and no argument after the flags, not %v %q", group, flag.Args())
 	}
 
-	ifi, err := pick(*ifname)
+	//weave:interface
+	ifi, err := net.InterfaceByIndex(1) // the loopback interface, whatever the system calls it
+	if *ifname != "" {
+		ifi, err = net.InterfaceByName(*ifname)
+	}
 	if err != nil {
 		log.Fatalf("interface %q: %v", *ifname, err)
 	}
-	// For a group address Go binds 0.0.0.0 and sets SO_REUSEADDR, so that several
-	// programs can share the port. It does not join: that is JoinGroup's work.
+	//weave:end
+	//weave:join
+	// Two things that have nothing to do with each other. Listening takes the port: for a
+	// group Go binds 0.0.0.0, with SO_REUSEADDR, so that several programs may have it.
 	conn, err := net.ListenPacket("udp4", group.String())
 	if err != nil {
 		log.Fatal(err)
 	}
 	p := ipv4.NewPacketConn(conn)
-	told := p.SetControlMessage(ipv4.FlagTTL|ipv4.FlagDst, true)
-	if err := p.JoinGroup(ifi, &net.UDPAddr{IP: group.Addr().AsSlice()}); err != nil {
+	if err := p.SetControlMessage(ipv4.FlagTTL|ipv4.FlagDst|ipv4.FlagInterface, true); err != nil {
+		log.Print(err) // Windows: cm is nil below
+	}
+	// Joining asks one interface for the group. It chooses no port, and keeps nothing out.
+	if err := p.JoinGroup(ifi, net.UDPAddrFromAddrPort(group)); err != nil {
 		log.Fatalf("join %v on %s: %v", group.Addr(), ifi.Name, err)
 	}
+	//weave:end
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		conn.Close()
-	})
-	fmt.Println("listening on", conn.LocalAddr())
-	fmt.Printf("joined %v on %s\n", group.Addr(), ifi.Name)
-	if told != nil { // Windows
-		log.Printf("this system does not tell a datagram's TTL and destination: %v", told)
+	context.AfterFunc(ctx, func() { stop(); p.Close() }) // ReadFrom returns; a second signal kills
+	fmt.Printf("listening on %v\njoined %v on %s\n", p.LocalAddr(), group.Addr(), ifi.Name)
+	if err := receive(p, group.Addr(), ifi); ctx.Err() == nil {
+		log.Fatal(err)
+	} else if _, err := fmt.Println("closed"); err != nil {
+		log.Fatal(err)
 	}
+}
 
-	buf := make([]byte, 65535)
-	for {
+// receive prints what was sent to the group and came by the interface. The socket is
+// given more: whatever this machine's programs have joined, on any interface, goes to
+// every socket that has the port on 0.0.0.0 (Linux: IP_MULTICAST_ALL, ip(7)).
+func receive(p *ipv4.PacketConn, group netip.Addr, ifi *net.Interface) error {
+	for buf := make([]byte, 65535); ; {
 		n, cm, from, err := p.ReadFrom(buf)
-		if errors.Is(err, net.ErrClosed) {
-			fmt.Println("closed")
-			return
-		} else if err != nil {
-			log.Fatal(err)
-		}
-		// The socket also hears the groups that other programs on this machine
-		// have joined (IP_MULTICAST_ALL, ip(7)), so it is for us to look.
-		if cm == nil {
-			fmt.Printf("%v: %s\n", from, quote(buf[:n]))
-		} else if dst, _ := netip.AddrFromSlice(cm.Dst.To4()); dst == group.Addr() {
-			fmt.Printf("%v TTL %d: %s\n", from, cm.TTL, quote(buf[:n]))
+		if err != nil {
+			return err
+		} else if cm == nil {
+			fmt.Printf("%v: %.64q\n", from, buf[:n])
+		} else if cm.Dst.Equal(group.AsSlice()) && cm.IfIndex == ifi.Index {
+			fmt.Printf("%v TTL %d: %.64q\n", from, cm.TTL, buf[:n])
 		}
 	}
-}
-
-// pick returns the named interface, or the loopback interface if name is empty.
-func pick(name string) (*net.Interface, error) {
-	all, err := net.Interfaces()
-	for _, ifi := range all {
-		if ifi.Name == name || name == "" && ifi.Flags&net.FlagLoopback != 0 {
-			return &ifi, nil
-		}
-	}
-	return nil, cmp.Or(err, errors.New("no such network interface"))
-}
-
-// quote shows the first 64 bytes of data.
-func quote(data []byte) string {
-	if len(data) > 64 {
-		return fmt.Sprintf("%q…", data[:64])
-	}
-	return fmt.Sprintf("%q", data)
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "client: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
 }

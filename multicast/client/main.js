@@ -14,23 +14,25 @@ const { group, interface: name } = parseArgs({ options: {
 const [host, port] = group.split(':')
 const { ifname, ip } = pick(name)
 
-// reuseAddr: several clients on one machine, and all of them hear. Node has no
-// way to ask for a datagram's TTL.
-const socket = dgram.createSocket({ type: 'udp4', reuseAddr: true }, (message, rinfo) => {
-  console.log(`${rinfo.address}:${rinfo.port}: ${quote(message)}`)
+//weave:join
+// reuseAddr: several clients on one machine, and each of them receives everything.
+const socket = dgram.createSocket({ type: 'udp4', reuseAddr: true })
+// Bound to the group's own address, so that the kernel keeps other groups out: Node
+// does not tell where a datagram was sent to, nor its TTL, nor by which interface it
+// came. One bound to the machine's address, as in the notes, receives no group at all.
+socket.bind(port, host, () => {
+  socket.addMembership(host, ip) // on the interface that has this address
+  console.log(`listening on ${host}:${socket.address().port}`)
+  console.log(`joined ${host} on ${ifname}`)
 })
+socket.on('message', (data, { address, port }) => {
+  console.log(`${address}:${port}: ${JSON.stringify(data.subarray(0, 64).toString())}`)
+})
+//weave:end
 socket.on('error', (err) => {
   console.error(`client: ${err.message}`)
   process.exitCode = 1
   socket.close()
-})
-// Nor can it ask where one was sent to, and so the kernel has to keep out other
-// groups: it does for a socket that is bound to the group's own address. One
-// that is bound to the machine's, like the notes' client, hears no group at all.
-socket.bind(port, host, () => {
-  socket.addMembership(host, ip)
-  console.log(`listening on ${host}:${socket.address().port}`)
-  console.log(`joined ${host} on ${ifname}`)
 })
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
@@ -45,9 +47,4 @@ function pick (name) {
     if (found) return { ifname, ip: found.address }
   }
   throw new Error(`interface ${name}: not found`)
-}
-
-// quote shows the first 64 bytes of data, much as Go's %q does.
-function quote (data) {
-  return JSON.stringify(data.subarray(0, 64).toString()) + (data.length > 64 ? '…' : '')
 }

@@ -1,12 +1,11 @@
-// Membership joins a multicast group, prints what is sent to it, and leaves
-// again, with the socket still open.
+// Membership joins a multicast group, prints what is sent to it, and leaves again,
+// with the socket still open.
 //
-//	bazel run //multicast:membership      in one terminal
-//	bazel run //multicast:server          in another
+//	go run ./multicast/membership     in one terminal, or ./bazelw run //multicast:membership
+//	go run ./multicast/server         in another
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -25,104 +24,68 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("membership: ")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "membership shows how to join a multicast group and leave it: it prints what the group is sent in between.")
-		flag.PrintDefaults()
-	}
 	group := netip.MustParseAddrPort("230.185.192.108:8080")
-	flag.TextVar(&group, "group", group, "multicast `address:port` to join and listen on, port 0 for a free one")
+	flag.TextVar(&group, "group", group, "IPv4 multicast `address:port` to join and listen on, port 0 for a free one")
 	ifname := flag.String("interface", "", "`name` of the interface to join on (default the loopback interface)")
-	leaveAfter := flag.Duration("leave-after", 5*time.Second, "`time` until it leaves")
-	flag.Parse()
-	switch {
-	case flag.NArg() > 0:
-		misuse("unexpected argument %q", flag.Arg(0))
-	case !group.Addr().Is4() || !group.Addr().IsMulticast():
-		misuse("-group %q is not an IPv4 multicast address and a port", group)
-	case *leaveAfter <= 0:
-		misuse("-leave-after %v is not positive", *leaveAfter)
+	leaveAfter := flag.Duration("leave-after", 5*time.Second, "`time` until it leaves, as 5s or 300ms")
+	if flag.Parse(); flag.NArg() > 0 || !group.Addr().Is4() || !group.Addr().IsMulticast() || *leaveAfter <= 0 {
+		log.Fatalf("want an IPv4 multicast -group, -leave-after above 0, no argument, not %v %v %q", group, *leaveAfter, flag.Args())
 	}
 
-	ifi, err := pick(*ifname)
+	ifi, err := net.InterfaceByIndex(1) // the loopback interface, whatever the system calls it
+	if *ifname != "" {
+		ifi, err = net.InterfaceByName(*ifname)
+	}
 	if err != nil {
 		log.Fatalf("interface %q: %v", *ifname, err)
 	}
-	// Binding chooses the port. It is not membership, and neither undoes the other.
-	conn, err := net.ListenPacket("udp4", group.String())
+	conn, err := net.ListenPacket("udp4", group.String()) // takes the port, and joins nothing
 	if err != nil {
 		log.Fatal(err)
 	}
-	p := ipv4.NewPacketConn(conn)
-	told := p.SetControlMessage(ipv4.FlagTTL|ipv4.FlagDst, true)
-	address := &net.UDPAddr{IP: group.Addr().AsSlice()}
-	if err := p.JoinGroup(ifi, address); err != nil { // a second time: EADDRINUSE
-		log.Fatalf("join %v on %s: %v", group.Addr(), ifi.Name, err)
+	p, addr := ipv4.NewPacketConn(conn), net.UDPAddrFromAddrPort(group)
+	if err := p.SetControlMessage(ipv4.FlagTTL|ipv4.FlagDst|ipv4.FlagInterface, true); err != nil {
+		log.Print(err) // Windows: cm is nil below
+	}
+	// Where no other socket was a member here, IGMP now tells routers and switches of one.
+	if err := p.JoinGroup(ifi, addr); err != nil { // a second time it is EADDRINUSE
+		log.Fatalf("join %v on %s: %v", addr.IP, ifi.Name, err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop() // from now on a second signal kills
-		conn.Close()
-	})
-	fmt.Println("listening on", conn.LocalAddr())
-	fmt.Printf("joined %v on %s\n", group.Addr(), ifi.Name)
-	if told != nil { // Windows
-		log.Printf("this system does not tell a datagram's TTL and destination: %v", told)
+	context.AfterFunc(ctx, func() { stop(); p.Close() }) // closing leaves, too; a second signal kills
+	fmt.Printf("listening on %v\njoined %v on %s\n", p.LocalAddr(), addr.IP, ifi.Name)
+	if err := receive(p, addr.IP, ifi, *leaveAfter); ctx.Err() == nil {
+		log.Fatal(err)
+	} else if _, err := fmt.Println("closed"); err != nil {
+		log.Fatal(err)
 	}
+}
 
-	member := true
-	p.SetReadDeadline(time.Now().Add(*leaveAfter))
-	buf := make([]byte, 65535)
-	for {
+// receive prints what was sent to the group and came by the interface, and leaves.
+func receive(p *ipv4.PacketConn, group net.IP, ifi *net.Interface, leaveAfter time.Duration) error {
+	p.SetReadDeadline(time.Now().Add(leaveAfter))
+	for buf, member, late := make([]byte, 65535), true, false; ; {
+		//weave:leave
 		n, cm, from, err := p.ReadFrom(buf)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			// Closing the socket would leave as well. The host reports it to the
-			// routers (IGMP, RFC 3376) once no socket of its is a member any more.
-			if err := p.LeaveGroup(ifi, address); err != nil && ctx.Err() == nil { // if no member: EADDRNOTAVAIL
-				log.Fatalf("leave %v on %s: %v", group.Addr(), ifi.Name, err)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) && !late:
+			late = true // past its deadline a read looks at nothing: what came in time may be there
+			p.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if err := p.LeaveGroup(ifi, &net.UDPAddr{IP: group}); err != nil {
+				return fmt.Errorf("leave %v on %s: %w", group, ifi.Name, err)
 			}
+			fmt.Printf("left %v on %s\n", group, ifi.Name)
 			member = false
-			fmt.Printf("left %v on %s\n", group.Addr(), ifi.Name)
-			p.SetReadDeadline(time.Time{})
-			continue
-		} else if errors.Is(err, net.ErrClosed) {
-			fmt.Println("closed")
-			return
-		} else if err != nil {
-			log.Fatal(err)
-		}
-		// While another program on this machine is a member, the socket goes on
-		// hearing the group (IP_MULTICAST_ALL, ip(7)). Having left is for us to know.
-		if !member {
-			continue
-		} else if cm == nil {
-			fmt.Printf("%v: %s\n", from, quote(buf[:n]))
-		} else if dst, _ := netip.AddrFromSlice(cm.Dst.To4()); dst == group.Addr() {
-			fmt.Printf("%v TTL %d: %s\n", from, cm.TTL, quote(buf[:n]))
+			p.SetReadDeadline(time.Time{}) // never
+		case err != nil:
+			return err
+		case !member: // and still, as long as any program of this machine is, the socket is given it
+		//weave:end
+		case cm == nil:
+			fmt.Printf("%v: %.64q\n", from, buf[:n])
+		case cm.Dst.Equal(group) && cm.IfIndex == ifi.Index:
+			fmt.Printf("%v TTL %d: %.64q\n", from, cm.TTL, buf[:n])
 		}
 	}
-}
-
-// pick returns the named interface, or the loopback interface if name is empty.
-func pick(name string) (*net.Interface, error) {
-	all, err := net.Interfaces()
-	for _, ifi := range all {
-		if ifi.Name == name || name == "" && ifi.Flags&net.FlagLoopback != 0 {
-			return &ifi, nil
-		}
-	}
-	return nil, cmp.Or(err, errors.New("no such network interface"))
-}
-
-// quote shows the first 64 bytes of data.
-func quote(data []byte) string {
-	if len(data) > 64 {
-		return fmt.Sprintf("%q…", data[:64])
-	}
-	return fmt.Sprintf("%q", data)
-}
-
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "membership: "+format+"\n", args...)
-	flag.Usage()
-	os.Exit(2)
 }

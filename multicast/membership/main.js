@@ -1,5 +1,5 @@
-// Membership shows how to join a multicast group and leave it: it prints what the
-// group is sent in between.
+// Membership joins a multicast group, prints what is sent to it, and leaves again,
+// with the socket still open.
 //
 //	node multicast/membership/main.js
 'use strict'
@@ -15,35 +15,36 @@ const { group, interface: name, 'leave-after': leaveAfter } = parseArgs({ option
 const [host, port] = group.split(':')
 const { ifname, ip } = pick(name)
 
-let member = false
-let timer
-const socket = dgram.createSocket({ type: 'udp4', reuseAddr: true }, (message, rinfo) => {
-  // While another program on this machine is a member, the socket goes on hearing
-  // the group. Having left is for us to know.
-  if (member) console.log(`${rinfo.address}:${rinfo.port}: ${quote(message)}`)
+//weave:stay
+let member = true
+const socket = dgram.createSocket({ type: 'udp4', reuseAddr: true }, (data, { address, port }) => {
+  // Left, and as long as any program of this machine is a member, still given it.
+  if (member) console.log(`${address}:${port}: ${JSON.stringify(data.subarray(0, 64).toString())}`)
 })
+socket.bind(port, host, () => {
+  socket.addMembership(host, ip) // a second time it throws EADDRINUSE
+  console.log(`listening on ${host}:${socket.address().port}\njoined ${host} on ${ifname}`)
+  // Timers come before sockets: setImmediate lets Node look at what came in time.
+  setTimeout(() => setImmediate(leave), ms(leaveAfter))
+})
+
+function leave () {
+  socket.dropMembership(host, ip) // close() leaves, too
+  console.log(`left ${host} on ${ifname}`)
+  member = false
+}
+//weave:end
 socket.on('error', (err) => {
   console.error(`membership: ${err.message}`)
   process.exitCode = 1
   socket.close()
 })
-socket.bind(port, host, () => {
-  socket.addMembership(host, ip)
-  console.log(`listening on ${host}:${socket.address().port}`)
-  console.log(`joined ${host} on ${ifname}`)
-  member = true
-  timer = setTimeout(() => {
-    socket.dropMembership(host, ip) // if no member: EADDRNOTAVAIL
-    console.log(`left ${host} on ${ifname}`)
-    member = false
-  }, ms(leaveAfter))
-})
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, () => {
-    clearTimeout(timer)
-    socket.close(() => console.log('closed'))
-  })
+  process.once(signal, () => socket.close(() => {
+    console.log('closed')
+    process.exit() // the timer would keep it alive
+  }))
 }
 
 // pick returns the named interface, or the loopback interface if there is no
@@ -54,11 +55,6 @@ function pick (name) {
     if (found) return { ifname, ip: found.address }
   }
   throw new Error(`interface ${name}: not found`)
-}
-
-// quote shows the first 64 bytes of data, much as Go's %q does.
-function quote (data) {
-  return JSON.stringify(data.subarray(0, 64).toString()) + (data.length > 64 ? '…' : '')
 }
 
 // ms reads a time as Go prints it: 500ms, 2s.

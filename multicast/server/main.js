@@ -1,4 +1,5 @@
-// Server sends the time of day to a multicast group: the notes' server, mended.
+// Server sends the time of day to a multicast group, whoever has joined it: the
+// notes' server, mended.
 //
 //	node multicast/server/main.js
 'use strict'
@@ -10,19 +11,19 @@ const { group, interface: name, ttl, loopback, interval, count } = parseArgs({ o
   group: { type: 'string', default: '230.185.192.108:8080' },
   interface: { type: 'string' },
   ttl: { type: 'string', default: '128' },
-  loopback: { type: 'string', default: 'true' },
+  loopback: { type: 'string', default: 'true' }, // --loopback=false
   interval: { type: 'string', default: '1s' },
   count: { type: 'string', default: '0' }
 } }).values
 const [host, port] = group.split(':')
 const { ifname, ip } = pick(name)
 
-const socket = dgram.createSocket('udp4')
 let timer
-// Options have to wait until the socket is bound: before, they fail with EBADF.
-// A sender need not join the group.
+//weave:options
+const socket = dgram.createSocket('udp4')
+// Node makes the system's socket when it binds. Until then these options throw EBADF.
 socket.bind(0, ip, () => {
-  socket.setMulticastInterface(ip) // by its address, not by its name
+  socket.setMulticastInterface(ip) // by its address: Node names no interface here
   socket.setMulticastTTL(+ttl)
   socket.setMulticastLoopback(loopback === 'true')
   console.log(`sending to ${group} from ${ip}:${socket.address().port} on ${ifname}, ` +
@@ -30,21 +31,18 @@ socket.bind(0, ip, () => {
   send()
   timer = setInterval(send, ms(interval))
 })
+//weave:end
 
 let sent = 0
 function send () {
-  const data = Buffer.from(new Date().toLocaleString('sv')) // Sweden writes 2006-01-02 15:04:05
-  socket.send(data, 0, data.length, +port, host, (err) => {
-    if (err) return fail(err)
-    console.log(`sent ${data.length} bytes: "${data}"`)
-    if (++sent === +count) close()
+  const text = new Date().toLocaleString('sv') // Sweden writes 2006-01-02 15:04:05
+  socket.send(text, +port, host, (err, bytes) => {
+    if (err) console.error(`server: ${err.message}`)
+    if (err && sent > 0) return // a network that was there comes back: a sender outlives it
+    if (err) process.exitCode = 1
+    else console.log(`sent ${bytes} bytes: "${text}"`)
+    if (err || ++sent === +count) close()
   })
-}
-
-function fail (err) {
-  console.error(`server: ${err.message}`)
-  process.exitCode = 1
-  close()
 }
 
 function close (then) {

@@ -1,4 +1,4 @@
-// The notes' client as the notes have it. multicast/client.js is what works.
+// The notes' client as the notes have it. multicast/client/main.js is what works.
 //
 //	node integration/multicast/testdata/notes_client.js
 let dgram = require('dgram')

@@ -1,4 +1,4 @@
-// The notes' server as the notes have it. multicast/server.js is what works.
+// The notes' server as the notes have it. multicast/server/main.js is what works.
 //
 //	node integration/multicast/testdata/notes_server.js
 let dgram = require('dgram')
