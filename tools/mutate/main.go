@@ -9,6 +9,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -207,6 +208,12 @@ func (l *lab) try(section string, source []byte) (killer string, err error) {
 	if _, err := l.goCommand("build", "-overlay", mutant+".json", "-o", program, "./"+section); err != nil {
 		return "", errBuild
 	}
+	// The tests that are of every section are so of those that there are.
+	alone := filepath.Join(l.dir, "alone")
+	err = cmp.Or(os.RemoveAll(alone), os.MkdirAll(filepath.Dir(filepath.Join(alone, section)), 0o755), os.Link(program, filepath.Join(alone, section)))
+	if err != nil {
+		return "", err
+	}
 	chapter, own := ownTests(section)
 	if killer, err = l.run(chapter, "^"+own, l.patience); killer != "" || err != nil {
 		return killer, err
@@ -244,7 +251,11 @@ func (l *lab) run(chapter, tests string, patience time.Duration) (killer string,
 	defer stop()
 	cmd := exec.CommandContext(ctx, filepath.Join(l.suites, chapter+".test"), "-test.failfast", "-test.timeout", patience.String(), "-test.run", tests)
 	cmd.Dir = filepath.Join(l.top, "integration", chapter)
-	cmd.Env = append(os.Environ(), "SOCKETS_PROGRAMS="+filepath.Join(l.dir, "programs"))
+	programs := filepath.Join(l.dir, "programs")
+	if alone := filepath.Join(l.dir, "alone"); chapter == "all" && exists(alone) {
+		programs = alone
+	}
+	cmd.Env = append(os.Environ(), "SOCKETS_PROGRAMS="+programs)
 	cmd.WaitDelay = time.Second
 	out := &untilFailed{stop: stop}
 	cmd.Stdout, cmd.Stderr = out, out
@@ -257,6 +268,11 @@ func (l *lab) run(chapter, tests string, patience time.Duration) (killer string,
 		return "the tests hang", nil
 	}
 	return "", fmt.Errorf("the tests of %s: %w\n%s", chapter, err, out)
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
 }
 
 // untilFailed collects output, and stops once a test has failed: -test.failfast
@@ -312,8 +328,6 @@ func mutants(name string) (all []mutant, err error) {
 
 	ast.Inspect(file, func(n ast.Node) bool {
 		switch n := n.(type) {
-		case *ast.FuncDecl:
-			return n.Name.Name != "misuse" // every section has it, and every command line test
 		case *ast.ExprStmt:
 			left := "" // in place of a call such as stop(), so that the variable stays used
 			if call, ok := n.X.(*ast.CallExpr); ok && len(call.Args) == 0 {
