@@ -57,7 +57,7 @@ func TestServerFromChoosesTheInterface(t *testing.T) {
 	})
 }
 
-// While the link is down the server says so at each datagram, and once it is up
+// While the interface is down the server says so at each datagram, and once it is up
 // again the client receives the next.
 func TestServerOutlivesItsNetwork(t *testing.T) {
 	harness.Both(t, func(t *testing.T, a *lab.Host, start harness.Starter) {
@@ -79,6 +79,34 @@ func TestServerOutlivesItsNetwork(t *testing.T) {
 		server.Await("closed")
 		server.ExitSaying(0, missed+"+")
 		client.Stop()
+	})
+}
+
+// With no more than the cable pulled the interface stays up, and so does its route:
+// every send succeeds, and nothing is received.
+func TestServerIsNotToldOfACable(t *testing.T) {
+	harness.Both(t, func(t *testing.T, a *lab.Host, start harness.Starter) {
+		lab.Require(t, "namespaces", lab.Isolated())
+		b := lab.NewHost(t, "b")
+		lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+		client := listening(t, b)
+		b.Unplug(t, "eth0") // which takes a's carrier
+		server := start("broadcast/server", "--addr", "10.0.0.255:8080", "--interval", "1ms", "--count", "3")
+		broadcasting(server, "10.0.0.255:8080")
+		for range 3 {
+			server.Line(sentLine)
+		}
+		server.Exit(0)
+		b.Plug(t, "eth0")
+		server = start("broadcast/server", "--addr", "10.0.0.255:8080", "--interval", "20ms")
+		port := broadcasting(server, "10.0.0.255:8080")
+		client.Line(`10\.0\.0\.1:` + port + `: .*`) // and nothing of the first came before it
+		server.Signal(syscall.SIGTERM)
+		server.Await("closed")
+		server.Exit(0)
+		client.Signal(syscall.SIGTERM)
+		client.Await("closed")
+		client.Exit(0)
 	})
 }
 

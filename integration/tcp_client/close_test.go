@@ -150,7 +150,7 @@ func TestCloseFailures(t *testing.T) {
 
 // What each way of closing is to a server that replies at the client's end.
 func TestCloseWithHalfOpen(t *testing.T) {
-	for how, said := range map[string]string{"end": `ended: sent FIN, still reading`, "destroy": "destroyed"} {
+	for how, said := range map[string]string{"end": `ended: sent FIN, still reading`, "destroy": "destroyed", "reset": "reset: sent RST"} {
 		t.Run(how, func(t *testing.T) {
 			s, c, from := pair(t, "tcp_server/half_open", "tcp_client/close", "-how", how)
 			c.Line(said)
@@ -158,6 +158,13 @@ func TestCloseWithHalfOpen(t *testing.T) {
 				c.Line("closed")
 			}
 			c.Exit(0)
+			if how == "reset" { // no end, so nothing to reply to
+				s.Line(from + ` closed`)
+				s.Signal(syscall.SIGTERM)
+				s.Line("closed")
+				s.ExitSaying(0, `half_open: .*: connection reset by peer\n`)
+				return
+			}
 			s.Line(from + ` ended after 0 bytes`)
 			s.Line(from + ` replied 0 bytes`)
 			s.Line(from + ` closed`)

@@ -48,6 +48,18 @@ func TestAddressParts(t *testing.T) {
 	})
 }
 
+// 0.0.0.0 is no address that a peer could have, and yet Linux sends what is for it to
+// this machine.
+func TestAddressUnspecified(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	in, out := peer.ListenUDP(t, h, "udp4", ":0"), peer.ListenUDP(t, h, "udp4", ":0")
+	peer.SendUDP(t, out, netip.AddrPortFrom(netip.IPv4Unspecified(), peer.AddrOf(in).Port()), "here")
+	data, from := peer.ReceiveUDP(t, in)
+	assert.Equal(t, data, "here")
+	assert.Equal(t, from, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), peer.AddrOf(out).Port()))
+}
+
 // A link-local address is printed with its zone; without one it cannot be bound.
 func TestAddressZone(t *testing.T) {
 	zone := func(missing string) func(t *testing.T, h *lab.Host, start harness.Starter) {

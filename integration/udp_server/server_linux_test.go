@@ -59,7 +59,10 @@ func TestServerVanishedClients(t *testing.T) {
 		for range 5 {
 			conn := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0")
 			peer.SendUDP(t, conn, addr, "gone")
+			port := peer.AddrOf(conn).Port()
 			conn.Close()
+			// A program that another test starts just now may hold the socket until its exec.
+			peer.Until(t, "it is gone", func() bool { return procUDP(t, h, port) == nil })
 		}
 		server.Signal(syscall.SIGCONT)
 		for range 5 {
@@ -224,9 +227,8 @@ func TestServerPacketInfo(t *testing.T) {
 	client.Exit(0)
 }
 
-// drops returns how many datagrams the kernel has thrown away because the buffer of
-// the socket at an IPv4 port was full: the last column of /proc/net/udp.
-func drops(t *testing.T, on *lab.Host, port uint16) (n int) {
+// procUDP returns what /proc/net/udp says of the socket at an IPv4 port, or nothing.
+func procUDP(t *testing.T, on *lab.Host, port uint16) []string {
 	t.Helper()
 	var text []byte
 	var err error
@@ -234,13 +236,21 @@ func drops(t *testing.T, on *lab.Host, port uint16) (n int) {
 	assert.NilError(t, err)
 	for line := range strings.Lines(string(text)) {
 		if fields := strings.Fields(line); strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", port)) {
-			n, err = strconv.Atoi(fields[len(fields)-1])
-			assert.NilError(t, err)
-			return n
+			return fields
 		}
 	}
-	t.Fatalf("no socket at port %d", port)
-	return 0
+	return nil
+}
+
+// drops returns how many datagrams the kernel has thrown away because the buffer of
+// the socket at an IPv4 port was full: the last column of /proc/net/udp.
+func drops(t *testing.T, on *lab.Host, port uint16) int {
+	t.Helper()
+	fields := procUDP(t, on, port)
+	assert.Assert(t, fields != nil, "no socket at port %d", port)
+	n, err := strconv.Atoi(fields[len(fields)-1])
+	assert.NilError(t, err)
+	return n
 }
 
 // Of a thousand datagrams that come while the server is held up, it gets the first
