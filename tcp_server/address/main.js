@@ -16,7 +16,7 @@ server.on('error', (err) => {
   console.error(`address: ${err.message}`)
   process.exitCode = 1
 })
-server.listen(port, host, () => describe(server)) // before this, address() is null
+server.listen(port, host, () => describe(server)) // sooner, address() may be null
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {

@@ -21,7 +21,7 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
+	log.SetFlags(0) // no date and time in front
 	log.SetPrefix("close: ")
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	if flag.Parse(); flag.NArg() > 0 || *addr == "" {
@@ -32,7 +32,7 @@ func main() {
 	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
 	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // as when the port is taken; exit code 1
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	portFree := make(chan struct{})
@@ -72,6 +72,6 @@ func echo(conn net.Conn, open *atomic.Int64) {
 	if _, err := io.Copy(struct{ io.Writer }{conn}, conn); err != nil {
 		log.Print(err)
 	}
-	open.Add(-1)
+	open.Add(-1) // before our FIN: who sees that is not counted any more
 	conn.Close()
 }

@@ -13,7 +13,7 @@ const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
 const server = net.createServer((socket) => {
   socket.pipe(socket) // and ends it at the client's FIN
-  socket.on('error', (err) => console.error(`close: ${err.message}`)) // unheard, it would end the process
+  socket.on('error', (err) => console.error(`close: ${err.message}`)) // with no listener it would end the process
 })
 server.on('error', (err) => {
   console.error(`close: ${err.message}`)

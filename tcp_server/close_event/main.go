@@ -20,7 +20,7 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
+	log.SetFlags(0) // no date and time in front
 	log.SetPrefix("close_event: ")
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	if flag.Parse(); flag.NArg() > 0 || *addr == "" {
@@ -31,7 +31,7 @@ func main() {
 	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
 	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // as when the port is taken; exit code 1
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() { stop(); ln.Close() }) // Accept returns; a second signal kills
@@ -55,7 +55,7 @@ func watch(conn net.Conn) {
 	// Read gives io.EOF once all that came before the client's FIN has been read.
 	// To Copy that is the good end, and no error.
 	_, err := io.Copy(io.Discard, conn)
-	conn.Close()
+	conn.Close() // our FIN; after a reset there is nobody to send it to
 	if err == nil {
 		fmt.Println(conn.RemoteAddr(), "closed")
 		return

@@ -20,7 +20,7 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
+	log.SetFlags(0) // no date and time in front
 	log.SetPrefix("connections: ")
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	most := flag.Uint("max", 0, "connections at a time, 0 for no limit")
@@ -32,7 +32,7 @@ func main() {
 	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
 	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // as when the port is taken; exit code 1
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() { stop(); ln.Close() }) // Accept returns; a second signal kills
@@ -61,7 +61,7 @@ var (
 // admit counts a newcomer, or drops one who is over the limit.
 func admit(conn net.Conn, most uint) {
 	mu.Lock()
-	defer mu.Unlock()
+	defer mu.Unlock() // by whichever return
 	if most > 0 && open == most {
 		// Too late to refuse: the kernel had connected the client before Accept
 		// returned. It gets our FIN, or RST if it has sent what nobody will read.
@@ -71,7 +71,7 @@ func admit(conn net.Conn, most uint) {
 	}
 	open++
 	fmt.Printf("%v connected, %d open\n", conn.RemoteAddr(), open)
-	go serve(conn)
+	go serve(conn) // waits for its end, while the loop accepts the next
 }
 
 // serve waits until a client has gone, and frees its place.
@@ -84,6 +84,6 @@ func serve(conn net.Conn) {
 	mu.Lock()
 	defer mu.Unlock()
 	conn.Close() // locked, so that whoever sees this FIN and comes finds the place free
-	open--
+	open--       // the next has this place
 	fmt.Printf("%v closed, %d open\n", conn.RemoteAddr(), open)
 }

@@ -19,9 +19,9 @@ const server = net.createServer((socket) => {
   server.getConnections((_, open) => console.log(`${peer} connected, ${open} open`))
   socket.resume() // data that nobody reads would hold up 'end', and with it 'close'
   socket.on('close', () => server.getConnections((_, open) => console.log(`${peer} closed, ${open} open`)))
-  socket.on('error', (err) => console.error(`connections: ${err.message}`)) // unheard, it would end the process
+  socket.on('error', (err) => console.error(`connections: ${err.message}`)) // with no listener it would end the process
 })
-if (Number(max) > 0) server.maxConnections = Number(max) // 0: no limit in Node 20, nobody since Node 21
+if (Number(max) > 0) server.maxConnections = Number(max) // 0 would be no limit in Node 20, and nobody since Node 21
 server.on('drop', ({ remoteAddress, remotePort }) => { // not a socket: that is closed already
   const peer = at(remoteAddress, remotePort)
   server.getConnections((_, open) => console.log(`${peer} dropped, ${open} open`))

@@ -19,7 +19,7 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
+	log.SetFlags(0) // no date and time in front
 	log.SetPrefix("half_open: ")
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	allow := flag.Bool("allow", true, "reply after the client's FIN; false closes, as Node does by default")
@@ -31,7 +31,7 @@ func main() {
 	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
 	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // as when the port is taken; exit code 1
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() { stop(); ln.Close() }) // Accept returns; a second signal kills
@@ -55,12 +55,12 @@ const most = 64 << 20
 
 // reply waits for the end of what the client sends, and only then answers.
 func reply(conn net.Conn, allow bool) {
-	defer fmt.Println(conn.RemoteAddr(), "closed")
-	defer conn.Close()
+	defer fmt.Println(conn.RemoteAddr(), "closed") // after Close: what is deferred last runs first
+	defer conn.Close()                             // our FIN
 	// ReadAll ends at EOF, the client's FIN: no more will come from there. It says
 	// nothing of the other half: that one is open until we close it.
 	data, err := io.ReadAll(io.LimitReader(conn, most+1))
-	if err == nil && len(data) > most {
+	if err == nil && len(data) > most { // the one byte more tells that there is more
 		err = fmt.Errorf("read %v: more than %d bytes", conn.RemoteAddr(), most)
 	}
 	if err != nil {

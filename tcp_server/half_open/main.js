@@ -51,7 +51,7 @@ function reply (socket) {
   })
   //weave:end
   socket.on('close', () => console.log(`${peer} closed`))
-  socket.on('error', (err) => console.error(`half_open: ${err.message}`)) // unheard, it would end the process
+  socket.on('error', (err) => console.error(`half_open: ${err.message}`)) // with no listener it would end the process
 }
 
 function at ({ address, port }) {

@@ -19,7 +19,7 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
+	log.SetFlags(0) // no date and time in front
 	log.SetPrefix("listen: ")
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	backlog := flag.Uint("backlog", 511, "`connections` that may wait for Accept; the system has a limit of its own")
@@ -31,7 +31,7 @@ func main() {
 	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
 	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // as when the port is taken; exit code 1
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
@@ -66,7 +66,7 @@ func setBacklog(ln *net.TCPListener, n int) (int, error) {
 	limit := 0
 	text, unknown := os.ReadFile("/proc/sys/net/core/somaxconn")
 	fmt.Sscan(string(text), &limit)
-	return min(n, limit), cmp.Or(err, failed, unknown)
+	return min(n, limit), cmp.Or(err, failed, unknown) // the first that is not nil
 }
 
 // listen calls system with fd, which is an int on Unix and a Handle on Windows.

@@ -13,11 +13,11 @@ const { addr, backlog } = parseArgs({ options: {
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
 //weave:listen
-// Unlike Go, Node has a parameter for it, where 0 means 511. But Node accepts on its
+// Unlike Go, Node has a parameter for the backlog, where 0 means 511. But Node accepts on its
 // own, whatever the program does, so that nobody ever waits in the queue for long.
 const server = net.createServer((socket) => {
   socket.resume()
-  socket.on('error', (err) => console.error(`listen: ${err.message}`)) // nobody listening, it would end the process
+  socket.on('error', (err) => console.error(`listen: ${err.message}`)) // with no listener it would end the process
 })
 server.listen(port, host, +backlog, () => {
   // The number that was asked for: what the kernel made of it, Node does not tell.

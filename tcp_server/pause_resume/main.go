@@ -19,7 +19,7 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
+	log.SetFlags(0) // no date and time in front
 	log.SetPrefix("pause_resume: ")
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	pause := flag.Duration("pause", 2*time.Second, "`time` not to read for, as 1s or 200ms")
@@ -31,7 +31,7 @@ func main() {
 	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
 	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // as when the port is taken; exit code 1
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() { stop(); ln.Close() }) // Accept returns; a second signal kills

@@ -38,7 +38,7 @@ function read (socket) {
     socket.resume() // there is no 'data' listener: what comes is counted and dropped
   }, ms(pause))
   socket.on('end', () => console.log(`${peer} ended after ${socket.bytesRead} bytes`))
-  socket.on('error', (err) => console.error(`pause_resume: ${err.message}`)) // unheard, it would end the process
+  socket.on('error', (err) => console.error(`pause_resume: ${err.message}`)) // with no listener it would end the process
 }
 
 // ms reads a time as Go writes it: 1m30s, 200ms.

@@ -16,11 +16,9 @@ const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 const fd = fs.openSync(to, 'a') // by default a stream would empty the file
 const open = new Set()
 
-//weave:server
 // allowHalfOpen: else Node sends our FIN as soon as it has read the client's, and
 // the file may not have all by then.
 const server = net.createServer({ allowHalfOpen: true }, pipe)
-//weave:end
 server.on('error', (err) => {
   console.error(`pipe: ${err.message}`)
   process.exitCode = 1
@@ -50,7 +48,7 @@ function pipe (socket) {
     tell()
     socket.resetAndDestroy() // destroy would send a FIN, if all has been read
   })
-  socket.on('error', (err) => { // unheard, it would end the process
+  socket.on('error', (err) => { // with no listener it would end the process
     console.error(`pipe: ${err.message}`)
     file.end()
   })

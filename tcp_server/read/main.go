@@ -20,7 +20,7 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
+	log.SetFlags(0) // no date and time in front
 	log.SetPrefix("read: ")
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	size := flag.Uint("buffer", 1024, "`bytes` that one read takes at most, 1 to 16777216")
@@ -33,7 +33,7 @@ func main() {
 	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
 	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // as when the port is taken; exit code 1
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() { stop(); ln.Close() }) // Accept returns; a second signal kills
@@ -41,7 +41,7 @@ func main() {
 
 	for ctx.Err() == nil {
 		if conn, err := ln.Accept(); err == nil {
-			go read(conn, make([]byte, *size))
+			go read(conn, make([]byte, *size)) // to each its own buffer
 		} else if ctx.Err() == nil { // most likely no descriptor is free: let some close
 			log.Print(err)
 			time.Sleep(time.Second / 2)

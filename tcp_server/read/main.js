@@ -39,7 +39,7 @@ function read (socket) {
   }
   // The client's FIN, or, in Node 20, a reset that came right after data.
   socket.on('end', () => console.log(`${peer} ended after ${socket.bytesRead} bytes`))
-  socket.on('error', (err) => console.error(`read: ${err.message}`)) // unheard, it would end the process
+  socket.on('error', (err) => console.error(`read: ${err.message}`)) // with no listener it would end the process
 }
 
 function at (address, port) {

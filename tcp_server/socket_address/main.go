@@ -18,7 +18,7 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
+	log.SetFlags(0) // no date and time in front
 	log.SetPrefix("socket_address: ")
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	if flag.Parse(); flag.NArg() > 0 || *addr == "" {
@@ -29,7 +29,7 @@ func main() {
 	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
 	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // as when the port is taken; exit code 1
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() { stop(); ln.Close() }) // Accept returns; a second signal kills
@@ -50,15 +50,16 @@ func main() {
 
 // tell prints the two ends, and keeps the connection until the client leaves.
 func tell(conn net.Conn) {
-	defer conn.Close()
+	defer conn.Close() // when tell returns
 	// Two addresses and two ports: no other connection has the same four. The local
 	// port is the listener's; accepting makes a new socket, and no new port.
 	fmt.Printf("local %s, remote %s\n", describe(conn.LocalAddr()), describe(conn.RemoteAddr()))
-	if _, err := io.Copy(io.Discard, conn); err != nil {
+	if _, err := io.Copy(io.Discard, conn); err != nil { // waits for the client's FIN
 		log.Print(err)
 	}
 }
 
+// describe takes an end of a connection apart.
 func describe(addr net.Addr) string {
 	// A net.Addr is text. Its parts are those of the type behind it.
 	at := addr.(*net.TCPAddr).AddrPort()
@@ -69,5 +70,5 @@ func describe(addr net.Addr) string {
 	if ip.Is4() {
 		family = "IPv4"
 	}
-	return fmt.Sprintf("%v port %d family %s", ip, at.Port(), family)
+	return fmt.Sprintf("%v port %d family %s", ip, at.Port(), family) // %v of ip: with its zone
 }

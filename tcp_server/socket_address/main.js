@@ -37,5 +37,5 @@ function tell (socket) {
   console.log(`local ${address} port ${port} family ${family}, ` +
     `remote ${remoteAddress} port ${remotePort} family ${remoteFamily}`)
   socket.resume()
-  socket.on('error', (err) => console.error(`socket_address: ${err.message}`)) // unheard, it would end the process
+  socket.on('error', (err) => console.error(`socket_address: ${err.message}`)) // with no listener it would end the process
 }

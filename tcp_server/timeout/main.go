@@ -19,7 +19,7 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
+	log.SetFlags(0) // no date and time in front
 	log.SetPrefix("timeout: ")
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	timeout := flag.Duration("timeout", 10*time.Second, "`time` after which to close when nothing moves, as 1s or 200ms; 0 for never")
@@ -31,7 +31,7 @@ func main() {
 	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
 	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // as when the port is taken; exit code 1
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() { stop(); ln.Close() }) // Accept returns; a second signal kills
@@ -53,18 +53,18 @@ func main() {
 // echo gives each Read and each Write the whole time. A client that reads slowly is
 // not idle; one that sends and does not read is closed like a silent one.
 func echo(conn net.Conn, timeout time.Duration) {
-	defer conn.Close()
+	defer conn.Close() // our FIN, or RST if there is something unread
 	var err error
-	for buf := make([]byte, 65536); err == nil; {
+	for buf := make([]byte, 65536); err == nil; { // until a call fails
 		var n int
 		n, err = move(conn, conn.Read, buf, timeout)
-		for data := buf[:n]; err == nil && len(data) > 0; data = data[n:] {
+		for data := buf[:n]; err == nil && len(data) > 0; data = data[n:] { // n: what has been written
 			n, err = move(conn, conn.Write, data, timeout)
 		}
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		fmt.Println(conn.RemoteAddr(), "timed out after", timeout)
-	} else if !errors.Is(err, io.EOF) {
+	} else if !errors.Is(err, io.EOF) { // EOF is the client's FIN, and no failure
 		log.Print(err)
 	}
 }
@@ -76,7 +76,7 @@ func move(conn net.Conn, call func([]byte) (int, error), data []byte, timeout ti
 	// A call past its deadline fails without a look at the socket. A process that was
 	// stopped meanwhile may find there what came in time: so it looks once more.
 	for _, wait := range []time.Duration{timeout, 100 * time.Millisecond} {
-		if timeout > 0 {
+		if timeout > 0 { // with no deadline a call waits for ever
 			conn.SetDeadline(time.Now().Add(wait))
 		}
 		if n, err = call(data); !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -42,7 +42,7 @@ function echo (socket) {
       socket.destroy()
     })
   })
-  socket.on('error', (err) => console.error(`timeout: ${err.message}`)) // unheard, it would end the process
+  socket.on('error', (err) => console.error(`timeout: ${err.message}`)) // with no listener it would end the process
 }
 
 // ms reads a time as Go writes it: 1m30s, 200ms.

@@ -21,7 +21,7 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
+	log.SetFlags(0) // no date and time in front
 	log.SetPrefix("unpipe: ")
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	to := flag.String("to", "message.txt", "`file` to append to")
@@ -40,14 +40,14 @@ func main() {
 	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)
 	ln, err := lc.Listen(context.Background(), "tcp", *addr)
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // as when the port is taken; exit code 1
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() { stop(); ln.Close() }) // Accept returns; a second signal kills
 	fmt.Println("listening on", ln.Addr())
 	for ctx.Err() == nil {
 		if conn, err := ln.Accept(); err == nil {
-			go pipe(file, conn.(*net.TCPConn), *after)
+			go pipe(file, conn.(*net.TCPConn), *after) // a net.Conn has no SetLinger, a *net.TCPConn has
 		} else if ctx.Err() == nil { // most likely no descriptor is free: let some close
 			log.Print(err)
 			time.Sleep(time.Second / 2)
@@ -61,15 +61,15 @@ func main() {
 // pipe stops copying by a read deadline: Go has no unpipe. It strikes before a read
 // and never between that and its write: each byte is in the file, or unread.
 func pipe(file *os.File, conn *net.TCPConn, after time.Duration) {
-	defer fmt.Println(conn.RemoteAddr(), "closed")
+	defer fmt.Println(conn.RemoteAddr(), "closed") // after Close: what is deferred last runs first
 	defer conn.Close()
 	conn.SetLinger(0) // a reset, as in tcp_server/pipe, for whoever ends this too soon
 	conn.SetReadDeadline(time.Now().Add(after))
-	n, err := io.Copy(file, conn)
+	n, err := io.Copy(file, conn) // until the client's FIN, the deadline or a failure
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		fmt.Println(conn.RemoteAddr(), "unpiped after", n, "bytes")
 		conn.SetReadDeadline(time.Time{}) // the one that has passed would end any waiting
-		err = awaitEnd(conn)
+		err = awaitEnd(conn)              // on Linux without reading
 	} else {
 		fmt.Println(conn.RemoteAddr(), "piped", n, "bytes")
 	}
