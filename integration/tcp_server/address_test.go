@@ -83,3 +83,17 @@ func TestAddressEverywhere(t *testing.T) {
 		server.Stop()
 	})
 }
+
+// In Node address() is null before 'listening' where a host is given. Without one the
+// address was there at once.
+func TestAddressNodeTooSoon(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{`0, '127.0.0.1'`: "null", "0": "an address"} {
+		p := harness.NodeScript(t, lab.NewHost(t, "h"), `
+			const server = require('node:net').createServer()
+			server.listen(`+args+`, () => server.close())
+			console.log(server.address() === null ? 'null' : 'an address')`)
+		p.Line(want)
+		p.Exit(0)
+	}
+}

@@ -75,6 +75,20 @@ func TestListenBacklog(t *testing.T) {
 	}
 }
 
+// Go's own backlog is somaxconn: all that the system allows.
+func TestListenGoBacklog(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	for _, somaxconn := range []int{5, 4096} {
+		peer.SetSysctl(t, h, "net/core/somaxconn", strconv.Itoa(somaxconn))
+		server, _ := tcpServer(t, h, "server")
+		_, backlog := backlogOf(t, listenerOf(t, server))
+		assert.Equal(t, backlog, somaxconn)
+		server.Stop()
+	}
+}
+
 // Node passes its backlog, for 0 it passes 511, and it accepts by itself.
 func TestListenNodeBacklog(t *testing.T) {
 	t.Parallel()

@@ -21,7 +21,7 @@ const server = net.createServer((socket) => {
   socket.on('close', () => server.getConnections((_, open) => console.log(`${peer} closed, ${open} open`)))
   socket.on('error', (err) => console.error(`connections: ${err.message}`)) // with no listener it would end the process
 })
-if (Number(max) > 0) server.maxConnections = Number(max) // 0 would be no limit in Node 20, and nobody since Node 21
+if (Number(max) > 0) server.maxConnections = Number(max) // 0 is no limit in Node 20; since Node 21 it lets nobody in
 server.on('drop', ({ remoteAddress, remotePort }) => { // not a socket: that is closed already
   const peer = at(remoteAddress, remotePort)
   server.getConnections((_, open) => console.log(`${peer} dropped, ${open} open`))
