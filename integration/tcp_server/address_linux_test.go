@@ -38,7 +38,7 @@ func TestAddressZone(t *testing.T) {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
 			server, other, client := lab.NewHost(t, "server"), lab.NewHost(t, "other"), lab.NewHost(t, "client")
-			lab.Link(t, other, "fe80::1/64", client, "") // the client's eth0
+			lab.Link(t, other, "fe80::1/64", client, "fe80::3/64") // the client's eth0
 			lab.Link(t, server, "fe80::1/64", client, "fe80::2/64")
 
 			s := in(t, server)("tcp_server/address", "--addr", "[fe80::1%eth0]:8080")
