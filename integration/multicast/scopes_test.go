@@ -107,7 +107,7 @@ func TestScopesFailures(t *testing.T) {
 }
 
 // What Go itself knows of an address's scope: link-local, and of IPv6 interface-local
-// too.
+// too. An IPv4 address as IPv6 writes it has its scope, but is in no IPv4 range.
 func TestScopesInGo(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -116,6 +116,7 @@ func TestScopesInGo(t *testing.T) {
 	}{
 		{addr: "223.255.255.255"},
 		{addr: "224.0.0.1", multicast: true, link: true},
+		{addr: "::ffff:224.0.0.1", multicast: true, link: true},
 		{addr: "224.0.1.1", multicast: true},
 		{addr: "239.255.0.1", multicast: true},
 		{addr: "ff01::1", multicast: true, ifc: true},
@@ -128,4 +129,9 @@ func TestScopesInGo(t *testing.T) {
 		assert.Equal(t, addr.IsLinkLocalMulticast(), c.link, c.addr)
 		assert.Equal(t, addr.IsInterfaceLocalMulticast(), c.ifc, c.addr)
 	}
+	mapped, all := netip.MustParseAddr("::ffff:224.0.0.1"), netip.MustParsePrefix("224.0.0.0/4")
+	assert.Assert(t, !all.Contains(mapped))
+	assert.Assert(t, all.Contains(mapped.Unmap()))
+	assert.Assert(t, !mapped.Less(netip.MustParseAddr("224.0.0.2")))
+	assert.Assert(t, mapped.Unmap().Less(netip.MustParseAddr("224.0.0.2")))
 }

@@ -182,8 +182,8 @@ func TestServerOfTheNotes(t *testing.T) {
 	near.Stop()
 }
 
-// Node throws what the kernel says: EINVAL of a TTL that is none or an interface that
-// is no address, EADDRNOTAVAIL of an address that no interface has.
+// Node throws EINVAL of a TTL that is none or an interface that is no address, before it
+// asks the kernel, and EADDRNOTAVAIL of an address that no interface has.
 func TestServerNodeErrors(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")

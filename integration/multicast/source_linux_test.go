@@ -269,7 +269,7 @@ func TestSourceWire(t *testing.T) {
 	golden.Assert(t, wire.Draw(steps, "other", "source", "sender"), "source.mmd")
 }
 
-// A router that has been asked for one source passes on nobody else's datagrams:
+// A router that has been set up for one source passes on nobody else's datagrams:
 // they do not even reach those who would have them.
 func TestSourceAcrossARouter(t *testing.T) {
 	t.Parallel()
