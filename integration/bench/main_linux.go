@@ -53,7 +53,7 @@ func main() {
 	if dir := os.Getenv("BUILD_WORKSPACE_DIRECTORY"); dir != "" {
 		os.Chdir(dir) // bazel run starts programs elsewhere
 	}
-	// Both selves hear a Ctrl-C; the outer one only waits for the inner.
+	// Both selves hear a Ctrl+C; the outer one only waits for the inner.
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	os.Exit(harness.Main(run(func() int { return bench(ctx, filter) })))
 }

@@ -75,7 +75,7 @@ func receive(conn *net.UDPConn, timeout time.Duration) error {
 	n, err := conn.Read(buf)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		// After its deadline Read does not even look into the socket. Who was held up
-		// (Ctrl-Z and fg) may have the reply there: look once more.
+		// (Ctrl+Z and fg) may have the reply there: look once more.
 		conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 		n, err = conn.Read(buf)
 	}

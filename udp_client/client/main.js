@@ -25,7 +25,7 @@ socket.on('connect', () => {
   console.log(`connected to ${peer} from ${at(socket.address())}`)
   const data = Buffer.from(message)
   socket.send(data, (err, n) => err ? fail(err) : console.log(`sent ${n} bytes: ${quote(data)}`))
-  // Who was held up (Ctrl-Z and fg) may come to the timer before the socket, with
+  // Who was held up (Ctrl+Z and fg) may come to the timer before the socket, with
   // the reply in it. What setImmediate calls comes after one more look.
   timer = setTimeout(() => setImmediate(fail, new Error(`read ${peer}: no reply within ${timeout}`)), ms(timeout))
 })
