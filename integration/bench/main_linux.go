@@ -1,7 +1,7 @@
 // Bench measures the sections as they stand on the pages, side by side with
 // Node's counterparts, the usual tools and the least that the kernel can be asked.
 //
-//	bazel run //integration/bench
+//	./bazelw run //integration/bench
 //	go run ./integration/bench -only echo
 //
 // Everything runs on hosts of the lab: no port is taken and nothing leaves.

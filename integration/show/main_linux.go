@@ -1,7 +1,7 @@
 // Show runs a section and its peer on two hosts of the lab, joined by a cable,
 // and draws what crossed it.
 //
-//	bazel run //integration/show -- tcp_server:half_open tcp_client:client
+//	./bazelw run //integration/show -- tcp_server:half_open tcp_client:client
 package main
 
 import (

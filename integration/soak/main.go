@@ -1,7 +1,7 @@
 // Soak runs the suite again and again, in another order each time, several at
 // once and beside a load that comes and goes, and lists the tests that failed.
 //
-//	bazel run //integration/soak -- -for 1h
+//	./bazelw run //integration/soak -- -for 1h
 //	go run ./integration/soak -for 10m -run HalfOpen -race
 //
 // It needs the go command, ends by itself, and exits with 1 if anything failed.

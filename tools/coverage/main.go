@@ -1,7 +1,7 @@
 // Coverage tells which lines of the sections' programs the suite runs, and
 // lists those that it does not.
 //
-//	bazel run //tools/coverage     or    go run ./coverage
+//	./bazelw run //tools/coverage     or    go run ./coverage
 //
 // It needs the go command, builds everything outside the tree, and changes
 // nothing in it. A program that a signal kills leaves no count.

@@ -1,7 +1,7 @@
 // Mutate proves the proofs: it breaks a section's program one small change at
 // a time, runs the tests, and lists the changes that nobody noticed.
 //
-//	bazel run //tools/mutate -- multicast/server     or    go run ./mutate …
+//	./bazelw run //tools/mutate -- multicast/server     or    go run ./mutate …
 //
 // It needs the go command, builds everything outside the tree, and changes
 // nothing in it.
