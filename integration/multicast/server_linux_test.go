@@ -148,12 +148,22 @@ func TestServerRoute(t *testing.T) {
 	defer routed.Close()
 	assert.Equal(t, routed.LocalAddr().(*net.UDPAddr).IP.String(), "10.0.1.1")
 
-	// Bound to an address, Linux sends by that address's interface.
-	far := peer.Member(t, other, peer.NotesGroup, "eth0")
-	_, err = peer.ListenUDP(t, h, "udp4", "10.0.0.1:0").WriteTo([]byte("x"), to)
-	assert.NilError(t, err)
-	_, _, src = peer.Hear(t, far)
-	assert.Assert(t, strings.HasPrefix(src, "10.0.0.1:"), src)
+	// Bound to an address, Linux sends by that address's interface, unless it has the option.
+	for _, conf := range []string{"all", "eth1"} { // by which the address will not fit
+		peer.SetSysctl(t, other, "net/ipv4/conf/"+conf+"/rp_filter", "0")
+	}
+	bound := peer.ListenUDP(t, h, "udp4", "10.0.0.1:0")
+	for _, ifname := range []string{"eth0", "eth1"} {
+		far := peer.Member(t, other, peer.NotesGroup, ifname)
+		if ifname == "eth1" {
+			assert.NilError(t, ipv4.NewPacketConn(bound).SetMulticastInterface(peer.InterfaceOf(t, h, ifname)))
+		}
+		_, err = bound.WriteTo([]byte("x"), to)
+		assert.NilError(t, err)
+		_, cm, src := peer.Hear(t, far)
+		assert.Equal(t, src, peer.AddrOf(bound).String())
+		assert.Equal(t, cm.IfIndex, peer.InterfaceOf(t, other, ifname).Index)
+	}
 }
 
 // The notes' server ends with a TypeError, and not one datagram was sent, although
@@ -182,24 +192,31 @@ func TestServerOfTheNotes(t *testing.T) {
 	near.Stop()
 }
 
-// Node throws EINVAL of a TTL that is none or an interface that is no address, before it
-// asks the kernel, and EADDRNOTAVAIL of an address that no interface has.
+// Node throws EINVAL of TTL 256 or -1 and of an interface that is no address, before it
+// asks the kernel, and EADDRNOTAVAIL of an address that no interface has. Of a larger TTL
+// it keeps 32 bits.
 func TestServerNodeErrors(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
+	plain := peer.Member(t, h, peer.NotesGroup, "lo")
 	p := harness.NodeScript(t, h, `
 const server = require('dgram').createSocket('udp4')
 server.bind(0, '127.0.0.1', () => {
   for (const wrong of [() => server.setMulticastTTL(256), () => server.setMulticastTTL(-1),
                        () => server.setMulticastInterface('lo'), () => server.setMulticastInterface('192.0.2.1')])
     try { wrong(); console.log('fine') } catch (err) { console.log(err.code) }
-  server.close()
+  server.setMulticastInterface('127.0.0.1')
+  server.setMulticastTTL(9)
+  server.setMulticastTTL(4294967303)
+  server.send('x', 8080, '230.185.192.108', () => server.close())
 })
 `)
 	for _, code := range []string{"EINVAL", "EINVAL", "EINVAL", "EADDRNOTAVAIL"} {
 		p.Line(code)
 	}
 	p.Exit(0)
+	_, cm, _ := peer.Hear(t, plain)
+	assert.Equal(t, cm.TTL, 7)
 }
 
 // An interface that is down still has its address: what cannot be done is to send.

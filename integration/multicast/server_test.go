@@ -139,13 +139,14 @@ func TestServerStop(t *testing.T) {
 	})
 }
 
-// A TTL has 8 bits: what the kernel would cut to that is refused, as is an interface
-// that is not there. A datagram to port 0 the kernel refuses.
+// A TTL has 8 bits: what is larger is refused, also what x/net or Node would cut to 32
+// bits. So is an interface that is not there. A datagram to port 0 the kernel refuses.
 func TestServerRefuses(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	for _, ttl := range []string{"256", "4294967297"} {
 		peer.Refuses(t, h, "multicast/server", `want .*-ttl .* `+ttl+` .*`, "-ttl", ttl)
+		harness.Node(t, h)("multicast/server", "--ttl", ttl).ExitSaying(1, `server: want .*-ttl .* `+ttl+`\n`)
 	}
 	peer.Refuses(t, h, "multicast/server", `interface "nope0": .*no such network interface`, "-interface", "nope0")
 

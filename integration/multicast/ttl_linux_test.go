@@ -53,7 +53,7 @@ func TestTTLZero(t *testing.T) {
 }
 
 // The multicast TTL is an option of its own: IP_TTL does not count. The kernel
-// refuses 256, and takes -1 for its default.
+// refuses 256, and takes -1 for its default. Of a larger number x/net keeps 32 bits.
 func TestTTLIsAnOptionOfItsOwn(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
@@ -62,7 +62,8 @@ func TestTTLIsAnOptionOfItsOwn(t *testing.T) {
 	assert.NilError(t, ipv4.NewConn(conn).SetTTL(77))
 	p := ipv4.NewPacketConn(conn)
 	assert.NilError(t, p.SetMulticastInterface(peer.LoopbackOf(t, h)))
-	for _, c := range []struct{ set, ttl int }{{1, 1}, {9, 9}, {-1, 1}} {
+	large := int64(1)<<32 + 7
+	for _, c := range []struct{ set, ttl int }{{1, 1}, {9, 9}, {-1, 1}, {int(large), 7}} {
 		assert.NilError(t, p.SetMulticastTTL(c.set))
 		_, err := p.WriteTo([]byte("x"), nil, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(peer.NotesGroup)))
 		assert.NilError(t, err)

@@ -20,8 +20,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("client: ")
+	log.SetFlags(0)           // no date and time before what log prints
+	log.SetPrefix("client: ") // log prints to stderr
 	group := netip.MustParseAddrPort("230.185.192.108:8080")
 	flag.TextVar(&group, "group", group, "IPv4 multicast `address:port` to join and listen on, port 0 for a free one")
 	ifname := flag.String("interface", "", "`name` of the interface to join on (default the loopback interface)")
@@ -47,7 +47,7 @@ func main() {
 	}
 	p := ipv4.NewPacketConn(conn)
 	if err := p.SetControlMessage(ipv4.FlagTTL|ipv4.FlagDst|ipv4.FlagInterface, true); err != nil {
-		log.Print(err) // Windows: cm is nil below
+		log.Print(err) // Windows: below cm is nil, and all is printed
 	}
 	// Joining asks one interface for the group. It chooses no port, and keeps nothing out.
 	if err := p.JoinGroup(ifi, net.UDPAddrFromAddrPort(group)); err != nil {
@@ -57,7 +57,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() { stop(); p.Close() }) // ReadFrom returns; a second signal kills
 	fmt.Printf("listening on %v\njoined %v on %s\n", p.LocalAddr(), group.Addr(), ifi.Name)
-	if err := receive(p, group.Addr(), ifi); ctx.Err() == nil {
+	if err := receive(p, group.Addr(), ifi); ctx.Err() == nil { // no signal has closed it
 		log.Fatal(err)
 	} else if _, err := fmt.Println("closed"); err != nil {
 		log.Fatal(err)
@@ -68,7 +68,7 @@ func main() {
 // given more: whatever this machine's programs have joined, on any interface, goes to
 // every socket that has the port on 0.0.0.0 (Linux: IP_MULTICAST_ALL, ip(7)).
 func receive(p *ipv4.PacketConn, group netip.Addr, ifi *net.Interface) error {
-	for buf := make([]byte, 65535); ; {
+	for buf := make([]byte, 65535); ; { // no datagram is larger
 		n, cm, from, err := p.ReadFrom(buf)
 		if err != nil {
 			return err

@@ -22,8 +22,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("loopback: ")
+	log.SetFlags(0)             // no date and time before what log prints
+	log.SetPrefix("loopback: ") // log prints to stderr
 	group := netip.MustParseAddrPort("230.185.192.108:8080")
 	flag.TextVar(&group, "group", group, "IPv4 multicast `address:port` to send to and to listen on")
 	ifname := flag.String("interface", "", "`name` of the interface to use (default the loopback interface)")
@@ -39,7 +39,7 @@ func main() {
 	if err != nil {
 		log.Fatalf("interface %q: %v", *ifname, err)
 	}
-	conn, err := net.ListenPacket("udp4", group.String())
+	conn, err := net.ListenPacket("udp4", group.String()) // takes the port, and joins nothing
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -53,18 +53,18 @@ func main() {
 	context.AfterFunc(ctx, func() { stop(); conn.Close() }) // ends a read; a second signal kills
 	fmt.Printf("sending to %v on %s, TTL 0\n", group, ifi.Name)
 
-	heard, err := try("on", p, to, *wait)
+	heard, err := try("on", p, to, *wait) // on is the default
 	if err == nil {
 		heard, err = try("off", p, to, *wait)
 	}
-	if err == nil && heard {
+	if err == nil && heard { // with the option off
 		_, err = fmt.Printf("%s returns everything that is sent on it: try -interface with a network card's name\n", ifi.Name)
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil { // a signal has closed the socket: err says so, and is no failure
 		_, err = fmt.Println("closed")
 	}
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // prints it, and exits with 1
 	}
 }
 
@@ -72,19 +72,19 @@ func main() {
 func try(state string, p *ipv4.PacketConn, group net.Addr, wait time.Duration) (heard bool, err error) {
 	text, buf := fmt.Sprintf("loopback %s %d", state, os.Getpid()), make([]byte, 65535)
 	if err = p.SetMulticastLoopback(state == "on"); err == nil { // the sender's option, on Windows the receiver's
-		_, err = p.WriteTo([]byte(text), nil, group)
+		_, err = p.WriteTo([]byte(text), nil, group) // nil: no control message
 	}
 	for range 2 { // a program held up (SIGSTOP) past its deadline reads nothing, whatever has arrived
 		p.SetReadDeadline(time.Now().Add(wait / 2))
-		for n := 0; err == nil && !heard; heard = string(buf[:n]) == text {
+		for n := 0; err == nil && !heard; heard = string(buf[:n]) == text { // what others send has another pid in it
 			n, _, _, err = p.ReadFrom(buf)
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = nil
+			err = nil // silence is no failure
 		}
 	}
 	if err == nil {
-		_, err = fmt.Printf("loopback %s: %s\n", state, map[bool]string{true: "heard", false: "silent"}[heard])
+		_, err = fmt.Printf("loopback %s: %s\n", state, map[bool]string{true: "heard", false: "silent"}[heard]) // Go has no ?:
 	}
-	return heard, err
+	return heard, err // err is nil, unless something else than silence ended it
 }

@@ -22,8 +22,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("membership: ")
+	log.SetFlags(0)               // no date and time before what log prints
+	log.SetPrefix("membership: ") // log prints to stderr
 	group := netip.MustParseAddrPort("230.185.192.108:8080")
 	flag.TextVar(&group, "group", group, "IPv4 multicast `address:port` to join and listen on, port 0 for a free one")
 	ifname := flag.String("interface", "", "`name` of the interface to join on (default the loopback interface)")
@@ -45,7 +45,7 @@ func main() {
 	}
 	p, addr := ipv4.NewPacketConn(conn), net.UDPAddrFromAddrPort(group)
 	if err := p.SetControlMessage(ipv4.FlagTTL|ipv4.FlagDst|ipv4.FlagInterface, true); err != nil {
-		log.Print(err) // Windows: cm is nil below
+		log.Print(err) // Windows: below cm is nil, and all is printed
 	}
 	// Where no other socket was a member here, IGMP now tells routers and switches of one.
 	if err := p.JoinGroup(ifi, addr); err != nil { // a second time it is EADDRINUSE
@@ -54,19 +54,19 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() { stop(); p.Close() }) // closing leaves, too; a second signal kills
 	fmt.Printf("listening on %v\njoined %v on %s\n", p.LocalAddr(), addr.IP, ifi.Name)
-	if err := receive(p, addr.IP, ifi, *leaveAfter); ctx.Err() == nil {
+	if err := receive(p, addr.IP, ifi, *leaveAfter); ctx.Err() == nil { // no signal has closed it
 		log.Fatal(err)
 	} else if _, err := fmt.Println("closed"); err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // prints it, and exits with 1
 	}
 }
 
 // receive prints what was sent to the group and came by the interface, and leaves.
 func receive(p *ipv4.PacketConn, group net.IP, ifi *net.Interface, leaveAfter time.Duration) error {
 	p.SetReadDeadline(time.Now().Add(leaveAfter))
-	for buf, member, late := make([]byte, 65535), true, false; ; {
+	for buf, member, late := make([]byte, 65535), true, false; ; { // 65535: no datagram is larger
 		//weave:leave
-		n, cm, from, err := p.ReadFrom(buf)
+		n, cm, from, err := p.ReadFrom(buf) // an error once the deadline has passed
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded) && !late:
 			late = true // past its deadline a read looks at nothing: what came in time may be there
@@ -80,7 +80,7 @@ func receive(p *ipv4.PacketConn, group net.IP, ifi *net.Interface, leaveAfter ti
 			p.SetReadDeadline(time.Time{}) // never
 		case err != nil:
 			return err
-		case !member: // and still, as long as any program of this machine is, the socket is given it
+		case !member: // it has left, and is still given the group while any program of this machine is a member
 		//weave:end
 		case cm == nil:
 			fmt.Printf("%v: %.64q\n", from, buf[:n])

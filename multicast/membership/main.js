@@ -18,7 +18,7 @@ const { ifname, ip } = pick(name)
 //weave:stay
 let member = true
 const socket = dgram.createSocket({ type: 'udp4', reuseAddr: true }, (data, { address, port }) => {
-  // Left, and as long as any program of this machine is a member, still given it.
+  // After leaving too the group comes here, while any program of this machine is a member.
   if (member) console.log(`${address}:${port}: ${JSON.stringify(data.subarray(0, 64).toString())}`)
 })
 socket.bind(port, host, () => {

@@ -38,15 +38,15 @@ var blocks = []struct{ first, scope, use string }{
 }
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("scopes: ")
+	log.SetFlags(0)           // no date and time before what log prints
+	log.SetPrefix("scopes: ") // log prints to stderr
 	if flag.Parse(); flag.NArg() == 0 {
 		log.Fatal("want one IP address, or several")
 	}
 	code := 0
-	for _, arg := range flag.Args() {
+	for _, arg := range flag.Args() { // what is left after the flags
 		addr, err := netip.ParseAddr(arg)
-		addr = addr.Unmap() // ::ffff:224.0.0.1 is IPv4
+		addr = addr.Unmap() // ::ffff:224.0.0.1 becomes 224.0.0.1
 		if err == nil && !addr.IsMulticast() {
 			err = fmt.Errorf("classify %v: not a multicast address", addr)
 		}
@@ -63,6 +63,7 @@ func main() {
 	os.Exit(code)
 }
 
+// classify4 finds the first block that begins after addr: addr is in the one before.
 func classify4(addr netip.Addr) string {
 	for i := 0; ; i++ {
 		next := netip.MustParseAddr(blocks[i+1].first)
@@ -77,11 +78,11 @@ func classify6(addr netip.Addr) string {
 	scopes := map[byte]string{0: "reserved", 1: "interface-local", 2: "link-local", 3: "realm-local", 4: "admin-local",
 		5: "site-local", 8: "organization-local", 14: "global", 15: "reserved"} // RFC 7346
 	uses := map[byte]string{0: "permanent", 1: "transient", 3: "unicast-prefix-based (RFC 3306)", 7: "embedded rendezvous point (RFC 3956)"}
-	b, bits := addr.As16(), 16
+	b, bits := addr.As16(), 16 // an IPv6 address has 16 bytes
 	flags, scope := b[1]>>4, b[1]&15
-	if flags == 3 && b[2] == 0 && b[3] == 0 {
+	if flags == 3 && b[2] == 0 && b[3] == 0 { // ff3x::/32
 		bits, uses[3] = 32, "source-specific multicast (RFC 4607)"
 	}
-	return fmt.Sprintf("%s, %v, %s", cmp.Or(scopes[scope], "unassigned"),
+	return fmt.Sprintf("%s, %v, %s", cmp.Or(scopes[scope], "unassigned"), // a map has "" for what is not in it
 		netip.PrefixFrom(addr.WithZone(""), bits).Masked(), cmp.Or(uses[flags], "reserved"))
 }

@@ -22,8 +22,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("server: ")
+	log.SetFlags(0)           // no date and time before what log prints
+	log.SetPrefix("server: ") // log prints to stderr
 	group := netip.MustParseAddrPort("230.185.192.108:8080")
 	flag.TextVar(&group, "group", group, "IPv4 multicast `address:port` to send to")
 	ifname := flag.String("interface", "", "`name` of the interface to send on (default the loopback interface)")
@@ -31,6 +31,7 @@ func main() {
 	loopback := flag.Bool("loopback", true, "members on this machine receive it too")
 	interval := flag.Duration("interval", time.Second, "`time` between two datagrams, as 1s or 200ms")
 	count := flag.Uint("count", 0, "datagrams to send, 0 for no end")
+	// x/net keeps 32 bits of a TTL on Linux: 4294967297 would be sent as 1, without an error.
 	if flag.Parse(); flag.NArg() > 0 || !group.Addr().Is4() || !group.Addr().IsMulticast() || *ttl > 255 || *interval <= 0 {
 		log.Fatalf("want an IPv4 multicast -group, -ttl to 255, -interval above 0, no argument, not %v %d %v %q", group, *ttl, *interval, flag.Args())
 	}
@@ -43,15 +44,15 @@ func main() {
 		log.Fatalf("interface %q: %v", *ifname, err)
 	}
 	//weave:options
-	addrs, _ := ifi.Addrs()
+	addrs, _ := ifi.Addrs() // of IPv4 and of IPv6: the first of IPv4 is wanted
 	i := slices.IndexFunc(addrs, func(a net.Addr) bool { n, ok := a.(*net.IPNet); return ok && n.IP.To4() != nil })
 	if i < 0 {
 		log.Fatalf("interface %s: no IPv4 address", ifi.Name)
 	}
-	// Bound to 0.0.0.0, what is sent on lo would have 0.0.0.0 for its source: nobody could answer.
+	// From a socket bound to 0.0.0.0, what is sent on lo has 0.0.0.0 for its source: nobody could answer.
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: addrs[i].(*net.IPNet).IP})
 	if err == nil { // left alone, the kernel takes the interface that its routes name, TTL 1, and loopback on
-		p := ipv4.NewPacketConn(conn)
+		p := ipv4.NewPacketConn(conn) // the same socket, with the options that package net has not
 		err = cmp.Or(p.SetMulticastInterface(ifi), p.SetMulticastTTL(int(*ttl)), p.SetMulticastLoopback(*loopback))
 	}
 	//weave:end
@@ -61,28 +62,27 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
 	fmt.Printf("sending to %v from %v on %s, TTL %d, loopback %s\n",
-		group, conn.LocalAddr(), ifi.Name, *ttl, map[bool]string{true: "on", false: "off"}[*loopback])
+		group, conn.LocalAddr(), ifi.Name, *ttl, map[bool]string{true: "on", false: "off"}[*loopback]) // Go has no ?:
 	if err := send(ctx, conn, group, *interval, *count); err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // prints it, and exits with 1
 	}
 }
 
-// send sends the time of day to the group's own address, once for all its members,
-// until ctx is done or count are out. That there is no member is no error.
+// send sends to the group's own address, once for all its members, until ctx is done or count are out.
 func send(ctx context.Context, conn *net.UDPConn, group netip.AddrPort, interval time.Duration, count uint) error {
 	for sent, tick := uint(0), time.Tick(interval); ; {
-		text := time.Now().Format(time.DateTime)
+		text := time.Now().Format(time.DateTime) // 2006-01-02 15:04:05
 		if _, err := conn.WriteToUDPAddrPort([]byte(text), group); err != nil && sent > 0 {
 			log.Print(err) // a network that was there comes back: a sender outlives it
-		} else if err != nil {
+		} else if err != nil { // of the first: more likely a mistake than a network that is down
 			return err
-		} else if _, err := fmt.Printf("sent %d bytes: %q\n", len(text), text); err != nil {
+		} else if _, err := fmt.Printf("sent %d bytes: %q\n", len(text), text); err != nil { // sent, though the group may have no member
 			return err
-		} else if sent++; sent == count {
+		} else if sent++; sent == count { // never, if count is 0
 			return nil
 		}
-		select {
-		case <-tick:
+		select { // waits for whichever comes first
+		case <-tick: // the next is due
 		case <-ctx.Done():
 			conn.Close()
 			_, err := fmt.Println("closed")

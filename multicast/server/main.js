@@ -15,6 +15,10 @@ const { group, interface: name, ttl, loopback, interval, count } = parseArgs({ o
   interval: { type: 'string', default: '1s' },
   count: { type: 'string', default: '0' }
 } }).values
+if (!/^\d+$/.test(ttl) || ttl > 255) { // Node keeps 32 bits of it: 4294967297 would be sent as 1
+  console.error(`server: want a --ttl from 0 to 255, not ${ttl}`)
+  process.exit(1)
+}
 const [host, port] = group.split(':')
 const { ifname, ip } = pick(name)
 
@@ -23,7 +27,7 @@ let timer
 const socket = dgram.createSocket('udp4')
 // Node makes the system's socket when it binds. Until then these options throw EBADF.
 socket.bind(0, ip, () => {
-  socket.setMulticastInterface(ip) // by its address: Node names no interface here
+  socket.setMulticastInterface(ip) // the interface by one of its addresses: Node takes no name
   socket.setMulticastTTL(+ttl)
   socket.setMulticastLoopback(loopback === 'true')
   console.log(`sending to ${group} from ${ip}:${socket.address().port} on ${ifname}, ` +

@@ -21,15 +21,16 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("source: ")
-	group := netip.MustParseAddrPort("232.185.192.108:8080") // 232.0.0.0/8 is for this (RFC 4607)
+	log.SetFlags(0)           // no date and time before what log prints
+	log.SetPrefix("source: ") // log prints to stderr
+	// 232.0.0.0/8 is for this: two senders may use one group of it (RFC 4607).
+	group := netip.MustParseAddrPort("232.185.192.108:8080")
 	flag.TextVar(&group, "group", group, "IPv4 multicast `address:port` to join and listen on, port 0 for a free one")
 	source := netip.MustParseAddr("127.0.0.1")
 	flag.TextVar(&source, "source", source, "IPv4 `address` of the sender to receive from")
 	ifname := flag.String("interface", "", "`name` of the interface to join on (default the loopback interface)")
 	flag.Parse()
-	host := source.Is4() && !source.IsUnspecified() && source.As4()[0] < 224 // from there on nobody sends (RFC 1112)
+	host := source.Is4() && !source.IsUnspecified() && source.As4()[0] < 224 // what is above names no host (RFC 1112, 4)
 	if flag.NArg() > 0 || !group.Addr().Is4() || !group.Addr().IsMulticast() || !host {
 		log.Fatalf("want an IPv4 multicast -group, the IPv4 -source of a host and no argument, not %v %v %q", group, source, flag.Args())
 	}
@@ -58,8 +59,8 @@ func main() {
 
 // receive joins the group for the sake of one source, and prints what it sends.
 func receive(conn net.PacketConn, ifi *net.Interface, group, source netip.Addr) error {
-	p := ipv4.NewPacketConn(conn)
-	// The request to the routers has the source in it (IGMP version 3, RFC 3376), so
+	p := ipv4.NewPacketConn(conn) // the same socket, with the options that package net has not
+	// The report to the routers has the source in it (IGMP version 3, RFC 3376), so
 	// that they need not pass on to here what others send. Windows: not in x/net.
 	if err := cmp.Or(p.SetControlMessage(ipv4.FlagTTL|ipv4.FlagDst|ipv4.FlagInterface, true),
 		p.JoinSourceSpecificGroup(ifi, &net.UDPAddr{IP: group.AsSlice()}, &net.UDPAddr{IP: source.AsSlice()})); err != nil {
@@ -68,14 +69,14 @@ func receive(conn net.PacketConn, ifi *net.Interface, group, source netip.Addr) 
 	fmt.Println("listening on", conn.LocalAddr())
 	fmt.Printf("joined %v from %v on %s\n", group, source, ifi.Name)
 
-	for buf := make([]byte, 65535); ; {
-		n, cm, from, err := p.ReadFrom(buf)
+	for buf := make([]byte, 65535); ; { // no datagram is larger
+		n, cm, from, err := p.ReadFrom(buf) // in cm is what SetControlMessage has asked for
 		if err != nil {
 			return err
 		}
 		// The kernel keeps other senders out since the join, and on this interface only. What
 		// other programs have joined elsewhere reaches our port too (IP_MULTICAST_ALL, ip(7)).
-		dst, _ := netip.AddrFromSlice(cm.Dst.To4())
+		dst, _ := netip.AddrFromSlice(cm.Dst.To4()) // a netip.Addr can be compared by ==, a net.IP cannot
 		if cm.IfIndex == ifi.Index && dst == group && from.(*net.UDPAddr).AddrPort().Addr() == source {
 			fmt.Printf("%v TTL %d: %.64q\n", from, cm.TTL, buf[:n])
 		}

@@ -19,18 +19,19 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("ttl: ")
+	log.SetFlags(0)        // no date and time before what log prints
+	log.SetPrefix("ttl: ") // log prints to stderr
 	group := netip.MustParseAddrPort("230.185.192.108:8080")
 	flag.TextVar(&group, "group", group, "IPv4 multicast `address:port` to send to")
 	ifname := flag.String("interface", "", "`name` of the interface to send on (default the loopback interface)")
-	ttls := []int{0, 1, 2, 128}
+	ttls := []int{0, 1, 2, 128} // unless there is a -ttl
 	flag.Func("ttl", "`list` of TTLs, each 0 to 255, a datagram for each (default 0,1,2,128)", func(list string) error {
-		ttls = nil
+		ttls = nil // the list takes the place of the default
 		for text := range strings.SplitSeq(list, ",") {
-			n, err := strconv.ParseUint(text, 10, 8) // as many bits as the IP header has for it
+			// 8 bits, as the IP header has. x/net keeps 32 on Linux: 4294967297 would be 1.
+			n, err := strconv.ParseUint(text, 10, 8)
 			if err != nil {
-				return err
+				return err // flag prints it and the usage, and exits with 2
 			}
 			ttls = append(ttls, int(n))
 		}
@@ -47,9 +48,9 @@ func main() {
 	if err != nil {
 		log.Fatalf("interface %q: %v", *ifname, err)
 	}
-	// Bound to 0.0.0.0, what we send on lo would have no source that one can answer.
-	addrs, _ := ifi.Addrs()
-	i := slices.IndexFunc(addrs, func(a net.Addr) bool { return a.(*net.IPNet).IP.To4() != nil })
+	// From a socket bound to 0.0.0.0, what is sent on lo has 0.0.0.0 for its source: nobody could answer.
+	addrs, _ := ifi.Addrs() // of IPv4 and of IPv6: the first of IPv4 is wanted
+	i := slices.IndexFunc(addrs, func(a net.Addr) bool { n, ok := a.(*net.IPNet); return ok && n.IP.To4() != nil })
 	if i < 0 {
 		log.Fatalf("interface %s: no IPv4 address", ifi.Name)
 	}
@@ -58,7 +59,7 @@ func main() {
 		log.Fatal(err)
 	}
 	p := ipv4.NewPacketConn(conn)
-	if err := p.SetMulticastInterface(ifi); err != nil {
+	if err := p.SetMulticastInterface(ifi); err != nil { // left alone, the routes decide
 		log.Fatalf("configure %v: %v", conn.LocalAddr(), err)
 	}
 	fmt.Printf("sending to %v from %v on %s\n", group, conn.LocalAddr(), ifi.Name)
