@@ -37,7 +37,7 @@ function write () {
     }
   }
   // bytesWritten counts what is queued as well: it is true when all has gone.
-  socket.end(() => console.log(`wrote ${socket.bytesWritten} bytes in ${writes} writes`))
+  socket.end((err) => err || console.log(`wrote ${socket.bytesWritten} bytes in ${writes} writes`))
 }
 
 // Reading goes on meanwhile: one loop does both, there is nothing to start.
