@@ -24,7 +24,10 @@ func TestClientByName(t *testing.T) {
 		server := lab.NewHost(t, "server")
 		lab.Link(t, server, "10.0.0.1/24 2001:db8::1/64", h, "10.0.0.2/24 2001:db8::2/64")
 		peer.Names(t, h, "10.0.0.1 server", "2001:db8::1 server")
-		start("tcp_client/client", "--addr", "server:8080").ExitSaying(1, "client: (dial tcp .*: connect: connection refused|ECONNREFUSED)\n")
+		for _, section := range []string{"client", "write", "close", "unref", "buffer_size", "keepalive"} {
+			start("tcp_client/"+section, "--addr", "server:8080").
+				ExitSaying(1, section+": (dial tcp .*: connect: connection refused|ECONNREFUSED)\n")
+		}
 
 		finds := func(ln *net.TCPListener) {
 			t.Helper()

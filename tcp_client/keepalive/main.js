@@ -23,7 +23,7 @@ const socket = net.connect(port, host, () => {
 })
 socket.resume() // who does not read does not learn of the end
 let cause
-socket.on('error', (err) => { cause = err.message })
+socket.on('error', (err) => { cause = err.message || err.code })
 socket.on('close', () => {
   if (cause && !connected) {
     console.error(`keepalive: ${cause}`)
