@@ -20,8 +20,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)           // an error is one line, without the date
-	log.SetPrefix("client: ") // and says whose it is
+	log.SetFlags(0)           // no date and time in front of an error
+	log.SetPrefix("client: ") // but the name of the program
 	addr := flag.String("addr", "127.255.255.255:8080",
 		"broadcast `address:port` to listen on, port 0 for a free one; on Windows 0.0.0.0, which takes whatever reaches the machine")
 	flag.Parse()

@@ -19,8 +19,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)           // an error is one line, without the date
-	log.SetPrefix("server: ") // and says whose it is
+	log.SetFlags(0)           // no date and time in front of an error
+	log.SetPrefix("server: ") // but the name of the program
 	addr := flag.String("addr", "127.255.255.255:8080", "broadcast `address:port` to send to")
 	from := flag.String("from", "0.0.0.0:0", "`address:port` of this machine to send from, port 0 for a free one")
 	interval := flag.Duration("interval", time.Second, "`time` between two datagrams, as 1s or 200ms")

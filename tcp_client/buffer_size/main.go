@@ -18,8 +18,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)                // an error is one line, without the date
-	log.SetPrefix("buffer_size: ") // and says whose it is
+	log.SetFlags(0)                // no date and time in front of an error
+	log.SetPrefix("buffer_size: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to connect to")
 	size := flag.Uint64("bytes", 64<<20, "`bytes` to write at most")
 	if flag.Parse(); flag.NArg() > 0 {

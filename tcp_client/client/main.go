@@ -17,8 +17,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)           // an error is one line, without the date
-	log.SetPrefix("client: ") // and says whose it is
+	log.SetFlags(0)           // no date and time in front of an error
+	log.SetPrefix("client: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to connect to")
 	message := flag.String("message", "hello", "`text` to send")
 	if flag.Parse(); flag.NArg() > 0 { // flags end at the first word that is none

@@ -20,8 +20,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)          // an error is one line, without the date
-	log.SetPrefix("close: ") // and says whose it is
+	log.SetFlags(0)          // no date and time in front of an error
+	log.SetPrefix("close: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to connect to")
 	how := flag.String("how", "end", "`way` to end the connection: end, destroy or reset")
 	if flag.Parse(); flag.NArg() > 0 || !slices.Contains([]string{"end", "destroy", "reset"}, *how) {

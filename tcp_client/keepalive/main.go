@@ -20,8 +20,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)              // an error is one line, without the date
-	log.SetPrefix("keepalive: ") // and says whose it is
+	log.SetFlags(0)              // no date and time in front of an error
+	log.SetPrefix("keepalive: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to connect to")
 	idle := flag.Duration("idle", 15*time.Second, "`time` of silence before the first probe, in whole seconds, as 15s or 2m")
 	interval := flag.Duration("interval", 15*time.Second, "`time` between two probes, in whole seconds, as 15s or 2m")

@@ -18,8 +18,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)          // an error is one line, without the date
-	log.SetPrefix("write: ") // and says whose it is
+	log.SetFlags(0)          // no date and time in front of an error
+	log.SetPrefix("write: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to connect to")
 	bytes := flag.Uint64("bytes", 1<<20, "`number` of bytes to send")
 	chunk := flag.Uint64("chunk", 65536, "`number` of bytes in each write, 1 to 16777216")

@@ -18,8 +18,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)           // an error is one line, without the date
-	log.SetPrefix("client: ") // and says whose it is
+	log.SetFlags(0)           // no date and time in front of an error
+	log.SetPrefix("client: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to send to")
 	message := flag.String("message", "hello", "`text` to send")
 	timeout := flag.Duration("timeout", 2*time.Second, "`time` to wait for the reply, as 1s or 200ms")

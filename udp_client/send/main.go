@@ -17,8 +17,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)         // an error is one line, without the date
-	log.SetPrefix("send: ") // and says whose it is
+	log.SetFlags(0)         // no date and time in front of an error
+	log.SetPrefix("send: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to send to")
 	message := flag.String("message", "hello", "`text` to send a part of")
 	offset := flag.Uint("offset", 0, "`bytes` of the message to leave out")

@@ -17,8 +17,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)           // an error is one line, without the date
-	log.SetPrefix("server: ") // and says whose it is
+	log.SetFlags(0)           // no date and time in front of an error
+	log.SetPrefix("server: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	if flag.Parse(); flag.NArg() > 0 || *addr == "" {
 		log.Fatalf("want -addr host:port and no argument after the flags, not %q %q", *addr, flag.Args())
