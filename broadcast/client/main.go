@@ -20,15 +20,15 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("client: ")
+	log.SetFlags(0)           // no date and time in front of an error
+	log.SetPrefix("client: ") // but the name of the program
 	addr := flag.String("addr", "127.255.255.255:8080",
 		"broadcast `address:port` to listen on, port 0 for a free one; on Windows 0.0.0.0, which takes whatever reaches the machine")
 	flag.Parse()
 	at, err := net.ResolveUDPAddr("udp4", *addr) // over IPv6 there is no broadcast
 	if err != nil {
 		log.Fatal(err)
-	} else if flag.NArg() > 0 || *addr == "" || at.IP.IsMulticast() {
+	} else if flag.NArg() > 0 || *addr == "" || at.IP.IsMulticast() { // for a group Go would bind 0.0.0.0
 		log.Fatalf("want -addr address:port, which is no multicast group, and no argument after the flags, not %q %q", *addr, flag.Args())
 	}
 
@@ -49,7 +49,7 @@ func main() {
 		}
 	}
 	//weave:end
-	if _, err := fmt.Println("closed"); err != nil {
+	if _, err := fmt.Println("closed"); err != nil { // a full disk, for example
 		log.Fatal(err)
 	}
 }
@@ -78,5 +78,5 @@ func listen(at *net.UDPAddr) (net.PacketConn, error) {
 
 // set calls SetsockoptInt, to which a socket is an int, or on Windows a Handle.
 func set[FD ~int | ~uintptr](setsockopt func(fd FD, level, option, value int) error, fd uintptr, option int) error {
-	return setsockopt(FD(fd), syscall.SOL_SOCKET, option, 1)
+	return setsockopt(FD(fd), syscall.SOL_SOCKET, option, 1) // 1 is on
 }

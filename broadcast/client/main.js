@@ -11,6 +11,11 @@ const { addr } = parseArgs({ options: {
 } }).values
 const [host, port] = addr.split(':')
 
+if (/^(22[4-9]|23\d)\./.test(host)) { // Node would bind it, and join nothing
+  console.error(`client: bind ${addr}: a multicast group has to be joined, see multicast:client`)
+  process.exit(1)
+}
+
 //weave:receive
 // reuseAddr lets several programs have the port: each of them has to say it before
 // bind. Bound to the broadcast address, a socket gets what is sent to that address

@@ -19,8 +19,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("server: ")
+	log.SetFlags(0)           // no date and time in front of an error
+	log.SetPrefix("server: ") // but the name of the program
 	addr := flag.String("addr", "127.255.255.255:8080", "broadcast `address:port` to send to")
 	from := flag.String("from", "0.0.0.0:0", "`address:port` of this machine to send from, port 0 for a free one")
 	interval := flag.Duration("interval", time.Second, "`time` between two datagrams, as 1s or 200ms")
@@ -35,7 +35,7 @@ func main() {
 	if err := cmp.Or(err, errFrom); err != nil {
 		log.Fatal(err)
 	}
-	conn, err := net.ListenUDP("udp4", local)
+	conn, err := net.ListenUDP("udp4", local) // not connected: send says to whom
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func main() {
 
 	err = send(ctx, conn, to, *interval, *count)
 	conn.Close()
-	if err == nil && ctx.Err() != nil {
+	if err == nil && ctx.Err() != nil { // a signal ended it
 		_, err = fmt.Println("closed")
 	}
 	if err != nil {
@@ -57,7 +57,7 @@ func main() {
 func send(ctx context.Context, conn *net.UDPConn, to net.Addr, interval time.Duration, count uint) error {
 	for sent := uint(0); ctx.Err() == nil; {
 		//weave:datagram
-		text := time.Now().Format(time.DateTime)
+		text := time.Now().Format(time.DateTime) // 2006-01-02 15:04:05
 		// The kernel lets no socket broadcast that has not asked to (SO_BROADCAST), so
 		// that nobody does by a mistyped address. Go asks for every UDP socket.
 		if _, err := conn.WriteTo([]byte(text), to); err == nil {
@@ -66,7 +66,7 @@ func send(ctx context.Context, conn *net.UDPConn, to net.Addr, interval time.Dur
 				return err
 			}
 		} else if sent == 0 {
-			return err
+			return err // the address is likely wrong
 		} else { // a network that was there comes back: a sender outlives it
 			log.Print(err)
 		}
@@ -76,7 +76,7 @@ func send(ctx context.Context, conn *net.UDPConn, to net.Addr, interval time.Dur
 		}
 		select {
 		case <-time.After(interval):
-		case <-ctx.Done():
+		case <-ctx.Done(): // a signal does not wait for the next datagram
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path"
 	"slices"
 	"strings"
 	"syscall"
@@ -263,7 +264,7 @@ func TestHostileDatagrams(t *testing.T) {
 			p.Await("closed")
 			complaint := ""
 			if c.replies { // to port 0
-				complaint = `server: write udp .*->10\.0\.0\.2:0: .*invalid argument\n`
+				complaint = path.Base(c.section) + `: write udp .*->10\.0\.0\.2:0: .*invalid argument\n`
 			}
 			p.ExitSaying(0, complaint)
 		})

@@ -47,12 +47,14 @@ func TestClientPortTaken(t *testing.T) {
 	})
 }
 
-// A group is refused: Go would listen on 0.0.0.0 and join nothing. So is IPv6, which
-// has no broadcast.
+// A group is refused: Go would listen on 0.0.0.0, Node on the group, and neither joins
+// it. So is IPv6, which has no broadcast.
 func TestClientRefuses(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	peer.Refuses(t, h, "broadcast/client", `want .*no multicast group.* "239\.1\.1\.1:8080" \[\]`, "-addr", "239.1.1.1:8080")
+	harness.Node(t, h)("broadcast/client", "--addr", "239.1.1.1:8080").
+		ExitSaying(1, `client: bind 239\.1\.1\.1:8080: a multicast group has to be joined, see multicast:client\n`)
 	peer.Refuses(t, h, "broadcast/client", "address ::1: no suitable address found", "-addr", "[::1]:8080")
 }
 

@@ -118,6 +118,7 @@ func TestServerNode(t *testing.T) {
 }
 
 // Nobody may broadcast who has not asked to, and Node does not ask by itself: EACCES.
+// Before its socket is bound it cannot: EBADF.
 func TestServerNodeHasToAsk(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
@@ -125,6 +126,7 @@ func TestServerNodeHasToAsk(t *testing.T) {
 	client := harness.Start(t, h, "broadcast/client")
 	client.Ready()
 	node := run("testdata/broadcast.js")
+	node.Line("EBADF")
 	node.Line(`send EACCES 127\.255\.255\.255:8080`)
 	node.Line("sent")
 	node.Exit(0)

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -174,10 +173,7 @@ func TestBufferSizeOrphan(t *testing.T) {
 	client, remote := dialledBy(t, h, "buffer_size")
 	_, queued, wrote := bufferSizes(t, client)
 	client.Exit(0)
-	local := peer.TCPPort(remote.RemoteAddr())
-	peer.Until(t, "the kernel has dropped the connection", func() bool {
-		return !slices.ContainsFunc(peer.TCPSockets(t, h), func(s peer.TCPSocket) bool { return s.Local == local })
-	})
+	awaitGone(t, h, peer.TCPPort(remote.RemoteAddr()))
 	data, err := io.ReadAll(remote)
 	assert.ErrorIs(t, err, syscall.ECONNRESET)
 	assert.Equal(t, len(data), wrote-queued)

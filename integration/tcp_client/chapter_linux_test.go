@@ -3,6 +3,7 @@ package tcp_client
 import (
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -27,6 +28,15 @@ func awaitProcTCP(t *testing.T, on *lab.Host, what string, like func(peer.TCPSoc
 		}
 		return poll.Continue("no socket is %s: %+v", what, all)
 	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(5*time.Millisecond))
+}
+
+// awaitGone waits until the kernel has no end of a connection with that port any more:
+// a program that another test starts just now may hold the socket until its exec.
+func awaitGone(t *testing.T, on *lab.Host, local int) {
+	t.Helper()
+	peer.Until(t, "the kernel has dropped the connection", func() bool {
+		return !slices.ContainsFunc(peer.TCPSockets(t, on), func(s peer.TCPSocket) bool { return s.Local == local })
+	})
 }
 
 // roomlessListener listens and has no room for another connection: with a backlog

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
@@ -23,7 +24,10 @@ func TestClientByName(t *testing.T) {
 		server := lab.NewHost(t, "server")
 		lab.Link(t, server, "10.0.0.1/24 2001:db8::1/64", h, "10.0.0.2/24 2001:db8::2/64")
 		peer.Names(t, h, "10.0.0.1 server", "2001:db8::1 server")
-		start("tcp_client/client", "--addr", "server:8080").ExitSaying(1, "client: (dial tcp .*: connect: connection refused|ECONNREFUSED)\n")
+		for _, section := range []string{"client", "write", "close", "unref", "buffer_size", "keepalive"} {
+			start("tcp_client/"+section, "--addr", "server:8080").
+				ExitSaying(1, section+": (dial tcp .*: connect: connection refused|ECONNREFUSED)\n")
+		}
 
 		finds := func(ln *net.TCPListener) {
 			t.Helper()
@@ -66,6 +70,19 @@ func TestClientLocalhost(t *testing.T) {
 		c.Exit(0)
 		client("tcp_client/client", "--addr", other).ExitSaying(1, "client: .*(connection refused|ECONNREFUSED).*\n")
 		s.Stop()
+	})
+}
+
+// An address on one's own network that no machine has: one line, exit code 1, after
+// three seconds and not after the two minutes of a SYN that is dropped.
+func TestClientNoRoute(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		lab.Require(t, "namespaces", lab.Isolated())
+		lab.Link(t, lab.NewHost(t, "other"), "10.0.0.1/24", h, "10.0.0.2/24")
+		begin := time.Now()
+		start("tcp_client/client", "--addr", "10.0.0.9:8080").
+			ExitSaying(1, `client: (dial tcp 10\.0\.0\.9:8080: connect: no route to host|connect EHOSTUNREACH 10\.0\.0\.9:8080.*)\n`)
+		assert.Assert(t, time.Since(begin) > 2*time.Second)
 	})
 }
 

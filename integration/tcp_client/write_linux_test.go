@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -100,11 +99,7 @@ func TestWriteLostWithThePeerNotReading(t *testing.T) {
 	peer.SetSysctl(t, h, longest, "1000")
 	client, remote := dialledBy(t, h, "write", "-bytes", "1000000000000", "-chunk", "1000")
 	wrote := endWithShutWindow(t, h, client, remote)
-	peer.Until(t, "the client's kernel has given up", func() bool {
-		return !slices.ContainsFunc(peer.TCPSockets(t, h), func(s peer.TCPSocket) bool {
-			return s.Local == peer.TCPPort(remote.RemoteAddr())
-		})
-	})
+	awaitGone(t, h, peer.TCPPort(remote.RemoteAddr())) // the client's kernel has given up
 	got, err := io.ReadAll(remote)
 	assert.ErrorIs(t, err, syscall.ECONNRESET)
 	assert.Assert(t, 0 < len(got) && len(got) < wrote, "%d of %d bytes", len(got), wrote)

@@ -10,7 +10,7 @@ import (
 
 func init() {
 	kernel = func(conn *net.TCPConn) error {
-		raw, err := conn.SyscallConn()
+		raw, err := conn.SyscallConn() // the way to what package net has no call for
 		if err != nil {
 			return err
 		}

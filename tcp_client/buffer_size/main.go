@@ -18,8 +18,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("buffer_size: ")
+	log.SetFlags(0)                // no date and time in front of an error
+	log.SetPrefix("buffer_size: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to connect to")
 	size := flag.Uint64("bytes", 64<<20, "`bytes` to write at most")
 	if flag.Parse(); flag.NArg() > 0 {
@@ -29,11 +29,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
 	err := measure(ctx, *addr, *size)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil { // a signal: what failed then, failed because of it
 		_, err = fmt.Println("closed")
 	}
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // exit code 1
 	}
 }
 
@@ -51,7 +51,7 @@ func measure(ctx context.Context, addr string, size uint64) error {
 	if err == nil && kernel != nil {
 		err = kernel(conn.(*net.TCPConn))
 	} else if err == nil {
-		log.Print("what the kernel keeps only Linux tells")
+		log.Print("what the kernel keeps only Linux tells") // to stderr
 	}
 	if err == nil && written < size {
 		_, err = fmt.Printf("wrote %d bytes before blocking\n", written)
@@ -67,18 +67,18 @@ var kernel func(*net.TCPConn) error
 
 // fill writes until the kernel takes no more, or size bytes.
 func fill(conn net.Conn, size uint64) (written uint64, err error) {
-	buf := make([]byte, 65536)
-	// "No more" is a matter of time, as a peer that is slow makes room again: it is
-	// three Writes in a row that hand over nothing. Had we been held up during one,
-	// the next would look again.
+	buf := make([]byte, 65536) // zeroes, as good as any
+	// A slow peer makes room again, so "no more" is a guess: three Writes in a row that
+	// hand over nothing. One would not do: it may be we who were held up during it,
+	// until its deadline.
 	for idle := 0; written < size && idle < 3; {
 		// Write hands over what there is room for and then waits for more, until the
 		// deadline. That is a moment, not a duration: it is set anew each time.
 		conn.SetWriteDeadline(time.Now().Add(400 * time.Millisecond))
 		n, err := conn.Write(buf[:min(uint64(len(buf)), size-written)])
-		written += uint64(n)
+		written += uint64(n) // a Write that fails may have handed over a part
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			return written, err
+			return written, err // a reset, or our own Close after a signal
 		}
 		if idle++; n > 0 {
 			idle = 0

@@ -19,7 +19,7 @@ const socket = net.connect(port, host, () => {
   socket.destroy() // drops the program's queue; what the kernel has it goes on sending
 })
 socket.on('error', (err) => {
-  console.error(`buffer_size: ${err.message}`)
+  console.error(`buffer_size: ${err.message || err.code}`)
   process.exitCode = 1
 })
 

@@ -17,20 +17,20 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("client: ")
+	log.SetFlags(0)           // no date and time in front of an error
+	log.SetPrefix("client: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to connect to")
 	message := flag.String("message", "hello", "`text` to send")
-	if flag.Parse(); flag.NArg() > 0 {
+	if flag.Parse(); flag.NArg() > 0 { // flags end at the first word that is none
 		log.Fatalf("want no argument after the flags, not %q", flag.Args())
 	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
 	if err := talk(ctx, *addr, *message); err != nil && ctx.Err() == nil {
-		log.Fatal(err)
+		log.Fatal(err) // exit code 1; what a signal causes is no failure
 	}
-	if _, err := fmt.Println("closed"); err != nil {
+	if _, err := fmt.Println("closed"); err != nil { // a full disk, for example
 		log.Fatal(err)
 	}
 }
@@ -41,7 +41,7 @@ func talk(ctx context.Context, addr, message string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer conn.Close()                              // however talk returns
 	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Read that waits
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
 
@@ -49,8 +49,8 @@ func talk(ctx context.Context, addr, message string) error {
 		return err
 	}
 	fmt.Printf("sent %d bytes: %.64q\n", len(message), message)
-	// FIN tells the server that this was all. Close would send it too, and answer with
-	// RST what the server has still to say.
+	// FIN tells the server that this was all. Close would send it too, but then our
+	// kernel would answer with RST what the server has still to say.
 	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ socket.on('connect', () => {
   console.log('connected to', at(socket.remoteAddress, socket.remotePort),
     'from', at(socket.localAddress, socket.localPort))
   const data = Buffer.from(message)
-  socket.write(data, () => console.log(`sent ${data.length} bytes: ${quote(data)}`))
+  socket.write(data, (err) => err || console.log(`sent ${data.length} bytes: ${quote(data)}`))
   // FIN, once the data has gone: this was all. destroy() would end our reading too.
   socket.end()
 })

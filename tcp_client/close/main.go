@@ -20,8 +20,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("close: ")
+	log.SetFlags(0)          // no date and time in front of an error
+	log.SetPrefix("close: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to connect to")
 	how := flag.String("how", "end", "`way` to end the connection: end, destroy or reset")
 	if flag.Parse(); flag.NArg() > 0 || !slices.Contains([]string{"end", "destroy", "reset"}, *how) {
@@ -32,11 +32,11 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second signal kills
 	last, err := connect(ctx, *addr, *how)
 	if err != nil && ctx.Err() == nil {
-		log.Fatal(err)
+		log.Fatal(err) // exit code 1; what a signal causes is no failure
 	} else if err != nil { // a signal closed the connection first
 		last = "closed"
 	}
-	if _, err := fmt.Println(last); err != nil {
+	if _, err := fmt.Println(last); err != nil { // a full disk, for example
 		log.Fatal(err)
 	}
 }
@@ -49,7 +49,7 @@ func connect(ctx context.Context, addr, how string) (last string, err error) {
 	defer conn.Close()
 	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Read that waits
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
-	return end(conn.(*net.TCPConn), how)
+	return end(conn.(*net.TCPConn), how) // what is TCP's own, a net.Conn lacks
 }
 
 // end ends the connection, and returns what there is to say when that is done.

@@ -29,12 +29,12 @@ function end (socket) {
       socket.resetAndDestroy()
       return console.log('reset: sent RST')
   }
-  // Our half only, after what is queued. FIN has been sent when this is called.
-  socket.end(() => {
+  // Our half only, after what is queued. 'finish' says that FIN has been sent.
+  socket.end().on('finish', () => {
     console.log('ended: sent FIN, still reading')
     socket.on('data', (data) => console.log(`received ${data.length} bytes: ${quote(data)}`))
   })
-  // When all has been read, and then the peer's FIN, Node closes by itself.
+  // When all, and then the peer's FIN, has been read, Node closes by itself.
   socket.on('close', (hadError) => hadError || console.log('closed'))
 }
 

@@ -11,12 +11,12 @@ import (
 
 func init() {
 	kernel = func(conn *net.TCPConn) error {
-		raw, err := conn.SyscallConn()
+		raw, err := conn.SyscallConn() // the way to what package net has no call for
 		if err != nil {
 			return err
 		}
 		var on, idle, interval, count int
-		var errs [4]error
+		var errs [4]error                   // one for each question
 		err = raw.Control(func(s uintptr) { // socket(7), tcp(7)
 			on, errs[0] = unix.GetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_KEEPALIVE)
 			idle, errs[1] = unix.GetsockoptInt(int(s), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE)

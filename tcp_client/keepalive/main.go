@@ -20,8 +20,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("keepalive: ")
+	log.SetFlags(0)              // no date and time in front of an error
+	log.SetPrefix("keepalive: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to connect to")
 	idle := flag.Duration("idle", 15*time.Second, "`time` of silence before the first probe, in whole seconds, as 15s or 2m")
 	interval := flag.Duration("interval", 15*time.Second, "`time` between two probes, in whole seconds, as 15s or 2m")
@@ -34,14 +34,14 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
 	end, err := hold(ctx, *addr, net.KeepAliveConfig{Enable: true, Idle: *idle, Interval: *interval, Count: *count})
-	if ctx.Err() != nil {
+	if ctx.Err() != nil { // a signal: what failed then, failed because of it
 		end, err = "closed", nil
 	}
 	if err == nil {
 		_, err = fmt.Println(end)
 	}
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // exit code 1
 	}
 }
 
@@ -66,7 +66,7 @@ func hold(ctx context.Context, addr string, config net.KeepAliveConfig) (end str
 		return "", err
 	}
 	if kernel == nil {
-		log.Print("what the kernel has been told only Linux tells")
+		log.Print("what the kernel has been told only Linux tells") // to stderr
 	} else if err := kernel(conn.(*net.TCPConn)); err != nil {
 		return "", err
 	}
@@ -76,7 +76,7 @@ func hold(ctx context.Context, addr string, config net.KeepAliveConfig) (end str
 	if cause := syscall.Errno(0); errors.As(err, &cause) {
 		return "closed with error: " + cause.Error(), nil // which is what this program is for
 	}
-	return "closed", nil
+	return "closed", nil // the peer's FIN
 	//weave:end
 }
 

@@ -23,7 +23,7 @@ const socket = net.connect(port, host, () => {
 })
 socket.resume() // who does not read does not learn of the end
 let cause
-socket.on('error', (err) => { cause = err.message })
+socket.on('error', (err) => { cause = err.message || err.code })
 socket.on('close', () => {
   if (cause && !connected) {
     console.error(`keepalive: ${cause}`)
@@ -33,8 +33,8 @@ socket.on('close', () => {
   }
 })
 
-// Off unless asked for. Before 24.19 and 26.4 Node takes the first time and no
-// more: the rest is then 1 s and 10 probes. Times are cut to whole seconds, and
+// Off unless asked for. Before 24.19 and 26.4 Node takes the first time and no more:
+// the interval is then 1 s and the count 10. Times are cut to whole seconds, and
 // nothing can be read back.
 function keepAlive () {
   socket.setKeepAlive(true, ms(idle), ms(interval), +count)

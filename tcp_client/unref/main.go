@@ -18,8 +18,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("unref: ")
+	log.SetFlags(0)          // no date and time in front of an error
+	log.SetPrefix("unref: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to connect to")
 	ref := flag.Bool("ref", true, "wait for the peer to close the connection")
 	if flag.Parse(); flag.NArg() > 0 {

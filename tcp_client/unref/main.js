@@ -26,7 +26,7 @@ const socket = net.connect(port, host, () => {
 socket.resume() // read, and drop what comes
 //weave:end
 socket.on('error', (err) => {
-  console.error(`unref: ${err.message}`)
+  console.error(`unref: ${err.message || err.code}`)
   process.exitCode = 1
 })
 

@@ -18,8 +18,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("write: ")
+	log.SetFlags(0)          // no date and time in front of an error
+	log.SetPrefix("write: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to connect to")
 	bytes := flag.Uint64("bytes", 1<<20, "`number` of bytes to send")
 	chunk := flag.Uint64("chunk", 65536, "`number` of bytes in each write, 1 to 16777216")
@@ -30,9 +30,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
 	if err := connect(ctx, *addr, *bytes, *chunk); err != nil && ctx.Err() == nil {
-		log.Fatal(err)
+		log.Fatal(err) // exit code 1; what a signal causes is no failure
 	}
-	if _, err := fmt.Println("closed"); err != nil {
+	if _, err := fmt.Println("closed"); err != nil { // a full disk, for example
 		log.Fatal(err)
 	}
 }
@@ -45,7 +45,7 @@ func connect(ctx context.Context, addr string, bytes, chunk uint64) error {
 	defer conn.Close()
 	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Write and a Read that wait
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
-	return exchange(conn.(*net.TCPConn), bytes, chunk)
+	return exchange(conn.(*net.TCPConn), bytes, chunk) // a net.Conn has no CloseWrite
 }
 
 // exchange writes and reads, each in a goroutine of its own.

@@ -14,7 +14,9 @@ const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
 // allowHalfOpen: the peer's FIN does not stop our writing. In Go it never does.
 const socket = net.connect({ host, port, allowHalfOpen: true })
+let connected = false
 socket.on('connect', () => {
+  connected = true
   console.log('connected to', at(socket.remoteAddress, socket.remotePort),
     'from', at(socket.localAddress, socket.localPort))
   write()
@@ -37,13 +39,13 @@ function write () {
     }
   }
   // bytesWritten counts what is queued as well: it is true when all has gone.
-  socket.end(() => console.log(`wrote ${socket.bytesWritten} bytes in ${writes} writes`))
+  socket.end((err) => err || console.log(`wrote ${socket.bytesWritten} bytes in ${writes} writes`))
 }
 
 // Reading goes on meanwhile: one loop does both, there is nothing to start.
 socket.resume()
 socket.on('close', (hadError) => {
-  console.log(`received ${socket.bytesRead} bytes`)
+  if (connected) console.log(`received ${socket.bytesRead} bytes`)
   if (!hadError) console.log('closed')
 })
 socket.on('error', (err) => {

@@ -18,8 +18,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("client: ")
+	log.SetFlags(0)           // no date and time in front of an error
+	log.SetPrefix("client: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to send to")
 	message := flag.String("message", "hello", "`text` to send")
 	timeout := flag.Duration("timeout", 2*time.Second, "`time` to wait for the reply, as 1s or 200ms")
@@ -38,7 +38,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
 	err = ask(ctx, to, *message, *timeout)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil { // a signal: what failed then, failed because of it
 		_, err = fmt.Println("closed")
 	}
 	if err != nil {

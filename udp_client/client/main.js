@@ -25,8 +25,8 @@ socket.on('connect', () => {
   console.log(`connected to ${peer} from ${at(socket.address())}`)
   const data = Buffer.from(message)
   socket.send(data, (err, n) => err ? fail(err) : console.log(`sent ${n} bytes: ${quote(data)}`))
-  // Who was held up (Ctrl+Z and fg) may come to the timer before the socket, with
-  // the reply in it. What setImmediate calls comes after one more look.
+  // Held up (Ctrl+Z, fg), Node may come to the timer before the socket, which has the
+  // reply. With setImmediate it looks there once more before it fails.
   timer = setTimeout(() => setImmediate(fail, new Error(`read ${peer}: no reply within ${timeout}`)), ms(timeout))
 })
 socket.on('message', (data, rinfo) => {

@@ -17,8 +17,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("send: ")
+	log.SetFlags(0)         // no date and time in front of an error
+	log.SetPrefix("send: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to send to")
 	message := flag.String("message", "hello", "`text` to send a part of")
 	offset := flag.Uint("offset", 0, "`bytes` of the message to leave out")
@@ -45,7 +45,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
 	err = send(ctx, to, []byte(*message)[*offset:end])
-	if ctx.Err() != nil {
+	if ctx.Err() != nil { // a signal: what failed then, failed because of it
 		_, err = fmt.Println("closed")
 	}
 	if err != nil {
@@ -76,7 +76,7 @@ func send(ctx context.Context, to *net.UDPAddr, data []byte) error {
 
 	// Not connected, so the first datagram is the reply, whoever sent it. A refusal
 	// (ICMP) does not reach this socket: with no server it waits for ever.
-	buf := make([]byte, 65535)
+	buf := make([]byte, 65535) // any datagram fits
 	n, from, err := conn.ReadFromUDPAddrPort(buf)
 	if err == nil {
 		_, err = fmt.Printf("received %d bytes from %v: %.64q\n", n, from, buf[:n])

@@ -17,8 +17,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("address: ")
+	log.SetFlags(0)            // no date and time in front of an error
+	log.SetPrefix("address: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	network := flag.String("network", "udp4", "`family` of the socket, udp4 or udp6")
 	if flag.Parse(); flag.NArg() > 0 || *addr == "" || *network != "udp4" && *network != "udp6" {

@@ -17,8 +17,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("bind: ")
+	log.SetFlags(0)         // no date and time in front of an error
+	log.SetPrefix("bind: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	network := flag.String("network", "udp4", "`family` of the socket, udp4 or udp6")
 	if flag.Parse(); flag.NArg() > 0 || *addr == "" || *network != "udp4" && *network != "udp6" {
@@ -33,7 +33,7 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second signal kills
 	fmt.Printf("listening on %v (%s)\n", conn.LocalAddr(), *network)
 
-	<-ctx.Done()
+	<-ctx.Done() // nothing is read: what comes waits in the kernel
 	conn.Close()
 	if _, err := fmt.Println("closed"); err != nil {
 		log.Fatal(err)
@@ -54,7 +54,7 @@ func bind(network, addr string) (*net.UDPConn, error) {
 		return nil, fmt.Errorf("listen %s %v: a multicast group has to be joined, see multicast:client", network, local)
 	}
 	// Go's udp6 on [::] leaves the port free for IPv4 (IPV6_V6ONLY is set); "udp" on
-	// :8080, [::]:8080 and 0.0.0.0:8080 takes it in both families. No reuse either:
-	// the port is ours alone, or the error says that it is in use.
+	// :8080, [::]:8080 and 0.0.0.0:8080 takes it in both families. Nor does
+	// Go set SO_REUSEADDR here: the port is ours alone, or the error says that it is in use.
 	return net.ListenUDP(network, local)
 }

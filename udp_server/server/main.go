@@ -17,8 +17,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("server: ")
+	log.SetFlags(0)           // no date and time in front of an error
+	log.SetPrefix("server: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	if flag.Parse(); flag.NArg() > 0 || *addr == "" {
 		log.Fatalf("want -addr host:port and no argument after the flags, not %q %q", *addr, flag.Args())
@@ -63,8 +63,8 @@ func echo(ctx context.Context, conn *net.UDPConn) error {
 			family = "IPv4"
 		}
 		fmt.Printf("%v %s sent %d bytes: %.64q\n", peer, family, n, buf[:n]) // n may be 0
-		// Whoever has forged from makes us send this to somebody else. If nobody is
-		// there any more we are not told: that needs a connected socket.
+		// If from is forged, this goes to somebody who has not asked. If nobody is there
+		// any more we are not told: that needs a connected socket.
 		if _, err := conn.WriteToUDPAddrPort(buf[:n], from); err != nil && ctx.Err() == nil {
 			log.Print(err) // this peer's loss only
 		}

@@ -5,6 +5,7 @@
 const dgram = require('node:dgram')
 
 const socket = dgram.createSocket('udp4')
+try { socket.setBroadcast(true) } catch (err) { console.log(err.code) } // not bound yet
 socket.send('first', 8080, '127.255.255.255', (err) => {
   console.log(err ? err.message : 'sent')
   socket.setBroadcast(true)
