@@ -42,6 +42,7 @@ func main() {
 	}
 	list := flag.Bool("list", false, "list the mutants and run nothing")
 	only := flag.String("only", "", "no mutants but those of which the list says something that matches this `regexp`")
+	every := flag.Int("every", 1, "try only each `n`th of a section's changes, for a quick look")
 	patience := flag.Duration("timeout", 20*time.Second, "`time` after which a run of the tests counts as red")
 	flag.Parse()
 	wanted, err := regexp.Compile(*only)
@@ -72,7 +73,10 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		for _, m := range mutants {
+		for i, m := range mutants {
+			if i%max(*every, 1) != 0 {
+				continue
+			}
 			where := fmt.Sprintf("%s:%d: %s", section, m.line, m.what)
 			if !wanted.MatchString(where) {
 				continue
