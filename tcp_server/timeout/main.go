@@ -5,12 +5,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log"
+	"math"
 	"net"
 	"os"
 	"os/signal"
@@ -39,7 +41,7 @@ func main() {
 
 	for ctx.Err() == nil {
 		if conn, err := ln.Accept(); err == nil {
-			go echo(conn, *timeout)
+			go echo(conn, cmp.Or(*timeout, math.MaxInt64)) // for 0, never: 292 years
 		} else if ctx.Err() == nil { // most likely no descriptor is free: let some close
 			log.Print(err)
 			time.Sleep(time.Second / 2)
@@ -50,40 +52,38 @@ func main() {
 	}
 }
 
-// echo gives each Read and each Write the whole time. A client that reads slowly is
-// not idle; one that sends and does not read is closed like a silent one.
+// echo sends back what comes, until for that long no byte has moved. A client that reads
+// slowly is not idle; one that sends and does not read is closed like a silent one.
 func echo(conn net.Conn, timeout time.Duration) {
 	defer conn.Close() // our FIN, or RST if there is something unread
+	buf := make([]byte, 65536)
+	var data []byte // has been read, and is still to be written
+	vain := 0       // calls in a row that have moved nothing
 	var err error
-	for buf := make([]byte, 65536); err == nil; { // until a call fails
-		var n int
-		n, err = move(conn, conn.Read, buf, timeout)
-		for data := buf[:n]; err == nil && len(data) > 0; data = data[n:] { // n: what has been written
-			n, err = move(conn, conn.Write, data, timeout)
+	for err == nil && vain <= 20 {
+		// A deadline is a moment, not a duration: set once only, it would end the busiest
+		// connection. So each call gets its own, a twentieth of the time ahead. Past it a call
+		// fails without a look at the socket. One more looks, should we have been stopped.
+		conn.SetDeadline(time.Now().Add(timeout / 20))
+		var n int // bytes that this one moves
+		if len(data) == 0 {
+			n, err = conn.Read(buf)
+			data = buf[:n]
+		} else {
+			n, err = conn.Write(data) // may get rid of a part in that time
+			data = data[n:]
+		}
+		if n > 0 {
+			vain = 0
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			vain++
+			err = nil
 		}
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if err == nil {
 		fmt.Println(conn.RemoteAddr(), "timed out after", timeout)
-	} else if !errors.Is(err, io.EOF) { // EOF is the client's FIN, and no failure
+	} else if err != io.EOF { // EOF is the client's FIN, and no failure
 		log.Print(err)
 	}
-}
-
-// move reads or writes some of data, and fails when no byte moves for that long. A
-// deadline is a moment, not a duration: it stays where it was put, and set once
-// only, after Accept, it would end the busiest connection. So each call gets its own.
-func move(conn net.Conn, call func([]byte) (int, error), data []byte, timeout time.Duration) (n int, err error) {
-	// A call past its deadline fails without a look at the socket. A process that was
-	// stopped meanwhile may find there what came in time: so it looks once more.
-	for _, wait := range []time.Duration{timeout, 100 * time.Millisecond} {
-		if timeout > 0 { // with no deadline a call waits for ever
-			conn.SetDeadline(time.Now().Add(wait))
-		}
-		if n, err = call(data); !errors.Is(err, os.ErrDeadlineExceeded) {
-			return n, err
-		} else if n > 0 { // a Write has got rid of a part: the peer reads, if slowly
-			return n, nil
-		}
-	}
-	return 0, err
 }
