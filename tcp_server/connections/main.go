@@ -40,7 +40,7 @@ func main() {
 
 	for ctx.Err() == nil {
 		if conn, err := ln.Accept(); err == nil {
-			admit(conn, *most)
+			go serve(conn, *most)
 		} else if ctx.Err() == nil { // most likely no descriptor is free: let some close
 			log.Print(err)
 			time.Sleep(time.Second / 2)
@@ -53,37 +53,32 @@ func main() {
 
 // One number for the goroutines of all clients, so it needs a lock. That is held
 // while printing too: the lines come in the order of their counts.
-var (
-	mu   sync.Mutex
-	open uint
-)
+var open uint
+var mu sync.Mutex
 
-// admit counts a newcomer, or drops one who is over the limit.
-func admit(conn net.Conn, most uint) {
+// serve counts a client until it has gone, or drops it if there are too many.
+func serve(conn net.Conn, most uint) {
 	mu.Lock()
-	defer mu.Unlock() // by whichever return
 	if most > 0 && open == most {
 		// Too late to refuse: the kernel had connected the client before Accept
 		// returned. It gets our FIN, or RST if it has sent what nobody will read.
 		conn.Close()
 		fmt.Printf("%v dropped, %d open\n", conn.RemoteAddr(), open)
+		mu.Unlock()
 		return
 	}
 	open++
 	fmt.Printf("%v connected, %d open\n", conn.RemoteAddr(), open)
-	go serve(conn) // waits for its end, while the loop accepts the next
-}
+	mu.Unlock() // others come and go while we wait
 
-// serve waits until a client has gone, and frees its place.
-func serve(conn net.Conn) {
-	// Only who reads learns of it: FIN ends Copy, RST is its error. A client that
+	// Only who reads learns of its end: FIN ends Copy, RST is its error. A client that
 	// vanishes without either keeps its place until keep-alive finds it gone.
 	if _, err := io.Copy(io.Discard, conn); err != nil {
 		log.Print(err)
 	}
 	mu.Lock()
-	defer mu.Unlock()
 	conn.Close() // locked, so that whoever sees this FIN and comes finds the place free
 	open--       // the next has this place
 	fmt.Printf("%v closed, %d open\n", conn.RemoteAddr(), open)
+	mu.Unlock()
 }
