@@ -50,8 +50,7 @@ func main() {
 	}
 }
 
-// most is what we keep of one client, lest one that never ends fill our memory.
-const most = 64 << 20
+const most = 64 << 20 // bytes that we keep of one client, lest it fill our memory
 
 // reply waits for the end of what the client sends, and only then answers.
 func reply(conn net.Conn, allow bool) {
@@ -75,7 +74,7 @@ func reply(conn net.Conn, allow bool) {
 	// a client that has not half-closed but gone it flows too, and RST comes back.
 	if _, err := conn.Write(data); err != nil {
 		log.Print(err)
-		return
+	} else {
+		fmt.Println(conn.RemoteAddr(), "replied", len(data), "bytes")
 	}
-	fmt.Println(conn.RemoteAddr(), "replied", len(data), "bytes")
 }
