@@ -6,8 +6,8 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -35,41 +35,24 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
-	if n, err := setBacklog(ln.(*net.TCPListener), int(min(*backlog, math.MaxInt32))); err == nil {
+	if n, err := setBacklog(ln, int(min(*backlog, math.MaxInt32))); err == nil {
 		fmt.Printf("listening on %v with a backlog of %d\n", ln.Addr(), n)
 	} else {
 		log.Print("cannot tell the backlog: ", err)
 		fmt.Println("listening on", ln.Addr())
 	}
 
+	//weave:never
 	// A server would call Accept now. The handshake does not wait for that: the kernel
 	// answers SYN by itself, and keeps what the client sends.
 	<-ctx.Done()
 	ln.Close() // those in the queue get a RST
+	//weave:end
 	if _, err := fmt.Println("closed"); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// setBacklog changes how many connections may wait, and returns how many that
-// are. Go has no parameter for it, and asks for all that the system allows. But a
-// socket that listens may be told to listen once more, and Linux takes the new number.
-func setBacklog(ln *net.TCPListener, n int) (int, error) {
-	raw, err := ln.SyscallConn() // lends us the descriptor, which Go keeps to itself
-	if err != nil {
-		return 0, err
-	}
-	var failed error
-	err = raw.Control(func(fd uintptr) { failed = listen(syscall.Listen, fd, n) })
-	// Above this limit Linux cuts the number, without a word. Other systems have
-	// limits of their own, and do not say what they made of it.
-	limit := 0
-	text, unknown := os.ReadFile("/proc/sys/net/core/somaxconn")
-	fmt.Sscan(string(text), &limit)
-	return min(n, limit), cmp.Or(err, failed, unknown) // the first that is not nil
-}
-
-// listen calls system with fd, which is an int on Unix and a Handle on Windows.
-func listen[FD ~int | ~uintptr](system func(FD, int) error, fd uintptr, n int) error {
-	return system(FD(fd), n)
-}
+// setBacklog changes how many connections may wait, and returns how many that are.
+// Go has no way to do it. On Unix, backlog_unix.go puts one here.
+var setBacklog = func(ln net.Listener, n int) (int, error) { return 0, errors.ErrUnsupported }
