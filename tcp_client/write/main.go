@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 )
 
@@ -52,20 +53,17 @@ func connect(ctx context.Context, addr string, bytes, chunk uint64) error {
 func exchange(conn *net.TCPConn, bytes, chunk uint64) error {
 	// Reading begins before writing does. A peer that echoes stops reading when nobody
 	// reads its echo; then our Write would wait for room, for ever.
-	read := make(chan error) // has a value when received is final
 	var received int64
-	go func() {
-		var err error
-		received, err = io.Copy(io.Discard, conn) // until the peer's FIN
-		read <- err
-	}()
+	var failed error
+	var reading sync.WaitGroup
+	reading.Go(func() { received, failed = io.Copy(io.Discard, conn) }) // until the peer's FIN
 
 	written, writes, err := write(conn, bytes, chunk)
 	fmt.Printf("wrote %d bytes in %d writes\n", written, writes)
-	// FIN follows the last byte, and reading goes on until the peer's.
-	err = cmp.Or(err, conn.CloseWrite(), <-read) // the first error of the three
+	err = cmp.Or(err, conn.CloseWrite()) // FIN follows the last byte
+	reading.Wait()                       // from here on both are final
 	fmt.Printf("received %d bytes\n", received)
-	return err
+	return cmp.Or(err, failed) // the first that is an error
 }
 
 // write returns how many bytes the kernel has taken. More a write cannot tell.
