@@ -31,10 +31,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
 	last, err := connect(ctx, *addr, *how)
-	if err != nil && ctx.Err() == nil {
-		log.Fatal(err) // exit code 1; what a signal causes is no failure
-	} else if err != nil { // a signal closed the connection first
-		last = "closed"
+	if ctx.Err() != nil {
+		last = "closed" // by a signal, and what that causes is no failure
+	} else if err != nil {
+		log.Fatal(err) // exit code 1
 	}
 	if _, err := fmt.Println(last); err != nil { // a full disk, for example
 		log.Fatal(err)
@@ -77,13 +77,11 @@ func end(conn *net.TCPConn, how string) (last string, err error) {
 func receive(conn net.Conn) error {
 	for buf := make([]byte, 65536); ; {
 		n, err := conn.Read(buf) // all has to be read, or Close would be a reset
-		if n > 0 {
-			fmt.Printf("received %d bytes: %.64q\n", n, buf[:n])
-		}
-		if err == io.EOF { // the peer's FIN: now both halves have ended
+		if err == io.EOF {       // the peer's FIN: now both halves have ended
 			return nil
 		} else if err != nil {
 			return err
 		}
+		fmt.Printf("received %d bytes: %.64q\n", n, buf[:n])
 	}
 }
