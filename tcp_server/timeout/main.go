@@ -57,31 +57,32 @@ func main() {
 func echo(conn net.Conn, timeout time.Duration) {
 	defer conn.Close() // our FIN, or RST if there is something unread
 	buf := make([]byte, 65536)
-	var data []byte // has been read, and is still to be written
-	vain := 0       // calls in a row that have moved nothing
-	var err error
-	for err == nil && vain <= 20 {
+	var data []byte                                // has been read, and is still to be written
+	wait, lastLook := timeout, 99*time.Millisecond // the one for bytes to come, the other to see those that are there
+	n, err := 0, error(nil)                        // what a call has moved, and how it ended
+	for err == nil {
 		// A deadline is a moment, not a duration: set once only, it would end the busiest
-		// connection. So each call gets its own, a twentieth of the time ahead. Past it a call
-		// fails without a look at the socket. One more looks, should we have been stopped.
-		conn.SetDeadline(time.Now().Add(timeout / 20))
-		var n int // bytes that this one moves
+		// connection. So each call gets its own.
+		conn.SetDeadline(time.Now().Add(wait))
 		if len(data) == 0 {
 			n, err = conn.Read(buf)
 			data = buf[:n]
 		} else {
-			n, err = conn.Write(data) // may get rid of a part in that time
+			n, err = conn.Write(data)
 			data = data[n:]
 		}
-		if n > 0 {
-			vain = 0
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			vain++
-			err = nil
+		switch expired := errors.Is(err, os.ErrDeadlineExceeded); {
+		case expired && n > 0: // part of the echo has gone: the client reads, if slowly
+			wait, err = timeout, nil
+		case expired && wait != lastLook:
+			// Past its deadline a call fails without a look at the socket. Were we stopped
+			// meanwhile (SIGSTOP), there may be something in it: so look once more.
+			wait, err = lastLook, nil
+		default:
+			wait = timeout
 		}
 	}
-	if err == nil {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		fmt.Println(conn.RemoteAddr(), "timed out after", timeout)
 	} else if err != io.EOF { // EOF is the client's FIN, and no failure
 		log.Print(err)
