@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -62,13 +61,14 @@ func listen(at *net.UDPAddr) (net.PacketConn, error) {
 	}
 	// A port is one program's, unless each of them said before bind that it would
 	// share. Control is called in between: after bind it would be too late.
-	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
-		failed := c.Control(func(fd uintptr) {
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) {
 			for _, option := range options {
-				err = errors.Join(err, set(syscall.SetsockoptInt, fd, option))
+				if err := set(syscall.SetsockoptInt, fd, option); err != nil {
+					log.Fatal(err)
+				}
 			}
 		})
-		return errors.Join(failed, err)
 	}}
 	// The kernel compares the address that a socket is bound to with the one that a
 	// datagram was sent to. Bound to the broadcast address we get the broadcasts and

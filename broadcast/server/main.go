@@ -35,7 +35,7 @@ func main() {
 	if err := cmp.Or(err, errFrom); err != nil {
 		log.Fatal(err)
 	}
-	conn, err := net.ListenUDP("udp4", local) // not connected: send says to whom
+	conn, err := net.ListenUDP("udp4", local) // not connected: each datagram says to whom
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -43,41 +43,31 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second signal kills
 	fmt.Printf("sending to %v from %v\n", to, conn.LocalAddr())
 
-	err = send(ctx, conn, to, *interval, *count)
-	conn.Close()
-	if err == nil && ctx.Err() != nil { // a signal ended it
-		_, err = fmt.Println("closed")
-	}
-	if err != nil {
-		log.Fatal(err)
-	}
-}
-
-// send ends with the signal or the count, or at once if its first datagram cannot go.
-func send(ctx context.Context, conn *net.UDPConn, to net.Addr, interval time.Duration, count uint) error {
-	for sent := uint(0); ctx.Err() == nil; {
+	for n := uint(1); ctx.Err() == nil; n++ {
 		//weave:datagram
 		text := time.Now().Format(time.DateTime) // 2006-01-02 15:04:05
 		// The kernel lets no socket broadcast that has not asked to (SO_BROADCAST), so
 		// that nobody does by a mistyped address. Go asks for every UDP socket.
-		if _, err := conn.WriteTo([]byte(text), to); err == nil {
-			sent++ // handed to the network: whether anybody receives it nobody tells
-			if _, err := fmt.Printf("sent %d bytes: %q\n", len(text), text); err != nil {
-				return err
-			}
-		} else if sent == 0 {
-			return err // the address is likely wrong
-		} else { // a network that was there comes back: a sender outlives it
+		_, err := conn.WriteTo([]byte(text), to)
+		if err == nil { // handed to the network: whether anybody receives it nobody tells
+			_, err = fmt.Printf("sent %d bytes: %q\n", len(text), text)
+		}
+		if err != nil && n == 1 { // more likely a mistake than a network that is down
+			log.Fatal(err)
+		} else if err != nil { // a network that was there comes back: a sender outlives it
 			log.Print(err)
 		}
 		//weave:end
-		if sent == count && count > 0 {
-			return nil
+		if n == *count { // never, if that is 0
+			return
 		}
-		select {
-		case <-time.After(interval):
+		select { // waits for whichever comes first
+		case <-time.After(*interval): // the next is due
 		case <-ctx.Done(): // a signal does not wait for the next datagram
 		}
 	}
-	return nil
+	conn.Close()
+	if _, err := fmt.Println("closed"); err != nil {
+		log.Fatal(err)
+	}
 }

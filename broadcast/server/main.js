@@ -29,18 +29,15 @@ socket.bind(+localPort, ip, () => {
 })
 //weave:end
 
-let sent = 0
+let n = 0
 function send () {
   const text = new Date().toLocaleString('sv') // Sweden writes 2006-01-02 15:04:05
   socket.send(text, +port, host, (err, bytes) => {
-    if (!err) {
-      console.log(`sent ${bytes} bytes: "${text}"`)
-      if (++sent === +count) close()
-    } else if (sent === 0) {
-      fail(err)
-    } else { // a network that was there comes back: a sender outlives it
-      console.error(`server: ${err.message}`)
-    }
+    n++
+    if (err && n === 1) return fail(err) // more likely a mistake than a network that is down
+    if (err) console.error(`server: ${err.message}`) // that comes back: a sender outlives it
+    else console.log(`sent ${bytes} bytes: "${text}"`)
+    if (n === +count) close()
   })
 }
 

@@ -58,15 +58,17 @@ func TestLoopbackIsTheSenders(t *testing.T) {
 // A program that is stopped until -wait has passed looks once more before it says
 // that there was nothing: here a datagram has come in the meantime.
 func TestLoopbackHeldUp(t *testing.T) {
-	harness.Both(t, func(t *testing.T, a *lab.Host, start harness.Starter) {
+	heldUp := func(t *testing.T, a *lab.Host, start harness.Starter) {
+		const wait = 2 * time.Second // to stop it in time
 		lab.Link(t, a, "10.0.0.1/24", lab.NewHost(t, "b"), "10.0.0.2/24")
 		near := peer.Member(t, a, peer.NotesGroup, "eth0")
-		p := start("multicast/loopback", "--interface", "eth0", "--wait", "2s")
+		p := start("multicast/loopback", "--interface", "eth0", "--wait", wait.String())
 		text, _, _ := peer.Hear(t, near)
 		p.Line(`sending to .*`)
 		p.Line("loopback on: heard")
-		begin := time.Now()
+		peer.Until(t, "it waits with a timeout", func() bool { return peer.Polls(t, p, wait) })
 		peer.Freeze(t, p)
+		frozen := time.Now()
 		// No network brings a datagram late when we want it: we send one like its second.
 		// Before it others come, so that one read after the deadline is not enough.
 		out := peer.Sender(t, a, "eth0", net.IPv4(10, 0, 0, 1))
@@ -75,12 +77,13 @@ func TestLoopbackHeldUp(t *testing.T) {
 			_, err := out.WriteTo([]byte(data), nil, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(peer.NotesGroup)))
 			assert.NilError(t, err)
 		}
-		peer.Until(t, "its time is up", func() bool { return time.Since(begin) > 2*time.Second })
+		peer.Until(t, "its time is up", func() bool { return time.Since(frozen) > wait })
 		p.Signal(syscall.SIGCONT)
 		p.Line("loopback off: heard")
 		p.Line(`eth0 returns .*`)
 		p.Exit(0)
-	})
+	}
+	harness.Compare(t, func(t *testing.T, a *lab.Host, _ harness.Starter) { heldUp(t, a, peer.OneProcessor(t, a)) }, heldUp)
 }
 
 // A signal comes before the first datagram: neither the option nor the read of a

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -198,4 +199,28 @@ func Option(t *testing.T, p *harness.Program, listening bool, level, name int) i
 	}
 	assert.Equal(t, len(got), 1, "%s has %v", p.Section, got)
 	return got[0]
+}
+
+// OneProcessor starts sections so that Go, when it goes on after having been held up,
+// comes to its timers before its sockets: with more processors it may be the other way.
+func OneProcessor(t *testing.T, h *lab.Host) harness.Starter {
+	return func(section string, args ...string) *harness.Program {
+		cmd := exec.Command(harness.Binary(t, section), args...)
+		cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+		return harness.Command(t, h, cmd)
+	}
+}
+
+// Polls tells whether a thread of a program waits for its sockets with a timeout, of
+// no more than that (proc_pid_syscall(5), epoll_wait(2)).
+func Polls(t *testing.T, p *harness.Program, most time.Duration) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", p.Pid()))
+	assert.NilError(t, err)
+	return slices.ContainsFunc(threads, func(thread string) bool {
+		text, _ := os.ReadFile(thread) // it may have ended
+		var call, epoll, events, n, ms uint64
+		fmt.Sscanf(string(text), "%d %v %v %v %v", &call, &epoll, &events, &n, &ms)
+		return call == unix.SYS_EPOLL_PWAIT && 0 < ms && ms <= uint64(most.Milliseconds())
+	})
 }

@@ -1,11 +1,6 @@
 package udp_client
 
 import (
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -48,7 +43,7 @@ func TestClientHeldUp(t *testing.T) {
 		const timeout = 2 * time.Second // to stop it in time
 		remote := peer.ListenUDP(t, h, "udp4", "127.0.0.1:8080")
 		client, from := waitingClient(t, start, remote, "--timeout", timeout.String())
-		peer.Until(t, "it waits with a timeout", func() bool { return polls(t, client, timeout) })
+		peer.Until(t, "it waits with a timeout", func() bool { return peer.Polls(t, client, timeout) })
 		peer.Freeze(t, client)
 		frozen := time.Now()
 		peer.SendUDP(t, remote, from, "in time")
@@ -58,26 +53,8 @@ func TestClientHeldUp(t *testing.T) {
 		client.Exit(0)
 	}
 	harness.Compare(t, func(t *testing.T, h *lab.Host, _ harness.Starter) {
-		heldUp(t, h, func(section string, args ...string) *harness.Program {
-			cmd := exec.Command(harness.Binary(t, section), args...)
-			cmd.Env = append(os.Environ(), "GOMAXPROCS=1") // with more, Go may come to the socket before the timer
-			return harness.Command(t, h, cmd)
-		})
+		heldUp(t, h, peer.OneProcessor(t, h))
 	}, heldUp)
-}
-
-// polls tells whether a thread of a program waits for its sockets with a timeout, of
-// no more than that (proc_pid_syscall(5), epoll_wait(2)).
-func polls(t *testing.T, p *harness.Program, most time.Duration) bool {
-	t.Helper()
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", p.Pid()))
-	assert.NilError(t, err)
-	return slices.ContainsFunc(threads, func(thread string) bool {
-		text, _ := os.ReadFile(thread) // it may have ended
-		var call, epoll, events, n, ms uint64
-		fmt.Sscanf(string(text), "%d %v %v %v %v", &call, &epoll, &events, &n, &ms)
-		return call == unix.SYS_EPOLL_PWAIT && 0 < ms && ms <= uint64(most.Milliseconds())
-	})
 }
 
 // Where localhost is 127.0.0.1 and ::1, as in Debian's hosts file, the server takes

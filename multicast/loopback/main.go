@@ -1,5 +1,4 @@
-// Loopback sends to a multicast group that it is a member of itself, once with
-// loopback on and once with it off, and tells which of the two it receives.
+// Loopback sends to a group that it is a member of, with loopback on and off, and tells which it receives.
 //
 //	go run ./multicast/loopback     or -interface eth0; or ./bazelw run //multicast:loopback
 package main
@@ -43,8 +42,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Where a program has joined, TTL 0 stays on the machine, on Linux. The join does
-	// not, nor does leaving: on a network card both are reported to the routers (IGMP).
+	// TTL 0 stays on the machine, on Linux, as a program has joined. Join and leave go to a card's routers (IGMP).
 	p, to := ipv4.NewPacketConn(conn), net.UDPAddrFromAddrPort(group)
 	if err := cmp.Or(p.JoinGroup(ifi, to), p.SetMulticastInterface(ifi), p.SetMulticastTTL(0)); err != nil {
 		log.Fatalf("join %v on %s: %v", group.Addr(), ifi.Name, err)
@@ -52,7 +50,6 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() { stop(); conn.Close() }) // ends a read; a second signal kills
 	fmt.Printf("sending to %v on %s, TTL 0\n", group, ifi.Name)
-
 	heard, err := try("on", p, to, *wait) // on is the default
 	if err == nil {
 		heard, err = try("off", p, to, *wait)
@@ -74,17 +71,20 @@ func try(state string, p *ipv4.PacketConn, group net.Addr, wait time.Duration) (
 	if err = p.SetMulticastLoopback(state == "on"); err == nil { // the sender's option, on Windows the receiver's
 		_, err = p.WriteTo([]byte(text), nil, group) // nil: no control message
 	}
-	for range 2 { // a program held up (SIGSTOP) past its deadline reads nothing, whatever has arrived
+	for range 2 { // one held up (SIGSTOP) past its deadline reads nothing, whatever has arrived: it looks once more
 		p.SetReadDeadline(time.Now().Add(wait / 2))
-		for n := 0; err == nil && !heard; heard = string(buf[:n]) == text { // what others send has another pid in it
+		for n := 0; err == nil && !heard; {
 			n, _, _, err = p.ReadFrom(buf)
+			heard = string(buf[:n]) == text // what others send has another pid in it
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			err = nil // silence is no failure
 		}
 	}
-	if err == nil {
-		_, err = fmt.Printf("loopback %s: %s\n", state, map[bool]string{true: "heard", false: "silent"}[heard]) // Go has no ?:
+	if err == nil && heard {
+		_, err = fmt.Printf("loopback %s: heard\n", state)
+	} else if err == nil {
+		_, err = fmt.Printf("loopback %s: silent\n", state)
 	}
 	return heard, err // err is nil, unless something else than silence ended it
 }

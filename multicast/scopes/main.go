@@ -47,12 +47,13 @@ func main() {
 	for _, arg := range flag.Args() { // what is left after the flags
 		addr, err := netip.ParseAddr(arg)
 		addr = addr.Unmap() // ::ffff:224.0.0.1 becomes 224.0.0.1
-		if err == nil && !addr.IsMulticast() {
+		switch {
+		case err != nil:
+		case !addr.IsMulticast():
 			err = fmt.Errorf("classify %v: not a multicast address", addr)
-		}
-		if err == nil && addr.Is4() {
+		case addr.Is4():
 			_, err = fmt.Printf("%v: %s\n", addr, classify4(addr))
-		} else if err == nil {
+		default:
 			_, err = fmt.Printf("%v: %s\n", addr, classify6(addr))
 		}
 		if err != nil { // the others are answered all the same

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,8 +32,7 @@ func main() {
 	loopback := flag.Bool("loopback", true, "members on this machine receive it too")
 	interval := flag.Duration("interval", time.Second, "`time` between two datagrams, as 1s or 200ms")
 	count := flag.Uint("count", 0, "datagrams to send, 0 for no end")
-	// x/net keeps 32 bits of a TTL on Linux: 4294967297 would be sent as 1, without an error.
-	if flag.Parse(); flag.NArg() > 0 || !group.Addr().Is4() || !group.Addr().IsMulticast() || *ttl > 255 || *interval <= 0 {
+	if flag.Parse(); flag.NArg() > 0 || !group.Addr().Is4() || !group.Addr().IsMulticast() || *ttl > 255 || *interval <= 0 { // x/net would send 4294967297 as 1
 		log.Fatalf("want an IPv4 multicast -group, -ttl to 255, -interval above 0, no argument, not %v %d %v %q", group, *ttl, *interval, flag.Args())
 	}
 
@@ -43,50 +43,52 @@ func main() {
 	if err != nil {
 		log.Fatalf("interface %q: %v", *ifname, err)
 	}
-	//weave:options
-	addrs, _ := ifi.Addrs() // of IPv4 and of IPv6: the first of IPv4 is wanted
-	i := slices.IndexFunc(addrs, func(a net.Addr) bool { n, ok := a.(*net.IPNet); return ok && n.IP.To4() != nil })
+	addrs, _ := ifi.Addrs() // as 127.0.0.1/8 and ::1/128: the first with dots is wanted
+	i := slices.IndexFunc(addrs, func(a net.Addr) bool { return strings.Contains(a.String(), ".") })
 	if i < 0 {
 		log.Fatalf("interface %s: no IPv4 address", ifi.Name)
 	}
-	// From a socket bound to 0.0.0.0, what is sent on lo has 0.0.0.0 for its source: nobody could answer.
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: addrs[i].(*net.IPNet).IP})
-	if err == nil { // left alone, the kernel takes the interface that its routes name, TTL 1, and loopback on
+	//weave:options
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: addrs[i].(*net.IPNet).IP}) // from 0.0.0.0 nobody could answer on lo
+	if err == nil {                                                                // left alone, the kernel takes the interface that its routes name, TTL 1, and loopback on
 		p := ipv4.NewPacketConn(conn) // the same socket, with the options that package net has not
 		err = cmp.Or(p.SetMulticastInterface(ifi), p.SetMulticastTTL(int(*ttl)), p.SetMulticastLoopback(*loopback))
 	}
 	//weave:end
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // prints it, and exits with 1
+	}
+	state := "off"
+	if *loopback {
+		state = "on"
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
-	fmt.Printf("sending to %v from %v on %s, TTL %d, loopback %s\n",
-		group, conn.LocalAddr(), ifi.Name, *ttl, map[bool]string{true: "on", false: "off"}[*loopback]) // Go has no ?:
-	if err := send(ctx, conn, group, *interval, *count); err != nil {
-		log.Fatal(err) // prints it, and exits with 1
-	}
-}
+	fmt.Printf("sending to %v from %v on %s, TTL %d, loopback %s\n", group, conn.LocalAddr(), ifi.Name, *ttl, state)
 
-// send sends to the group's own address, once for all its members, until ctx is done or count are out.
-func send(ctx context.Context, conn *net.UDPConn, group netip.AddrPort, interval time.Duration, count uint) error {
-	for sent, tick := uint(0), time.Tick(interval); ; {
-		text := time.Now().Format(time.DateTime) // 2006-01-02 15:04:05
-		if _, err := conn.WriteToUDPAddrPort([]byte(text), group); err != nil && sent > 0 {
-			log.Print(err) // a network that was there comes back: a sender outlives it
-		} else if err != nil { // of the first: more likely a mistake than a network that is down
-			return err
-		} else if _, err := fmt.Printf("sent %d bytes: %q\n", len(text), text); err != nil { // sent, though the group may have no member
-			return err
-		} else if sent++; sent == count { // never, if count is 0
-			return nil
+	//weave:loop
+	for n := uint(1); ctx.Err() == nil; n++ {
+		text := time.Now().Format(time.DateTime)               // 2006-01-02 15:04:05
+		_, err := conn.WriteToUDPAddrPort([]byte(text), group) // once, however many members the group has
+		if err == nil {
+			_, err = fmt.Printf("sent %d bytes: %q\n", len(text), text)
+		}
+		if err != nil && n == 1 { // more likely a mistake than a network that is down
+			log.Fatal(err)
+		} else if err != nil { // a network that was there comes back: a sender outlives it
+			log.Print(err)
+		}
+		if n == *count { // never, if that is 0
+			return
 		}
 		select { // waits for whichever comes first
-		case <-tick: // the next is due
-		case <-ctx.Done():
-			conn.Close()
-			_, err := fmt.Println("closed")
-			return err
+		case <-time.After(*interval): // the next is due
+		case <-ctx.Done(): // a signal
 		}
+	}
+	//weave:end
+	conn.Close()
+	if _, err := fmt.Println("closed"); err != nil {
+		log.Fatal(err)
 	}
 }

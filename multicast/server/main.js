@@ -37,15 +37,15 @@ socket.bind(0, ip, () => {
 })
 //weave:end
 
-let sent = 0
+let n = 0
 function send () {
   const text = new Date().toLocaleString('sv') // Sweden writes 2006-01-02 15:04:05
   socket.send(text, +port, host, (err, bytes) => {
-    if (err) console.error(`server: ${err.message}`)
-    if (err && sent > 0) return // a network that was there comes back: a sender outlives it
-    if (err) process.exitCode = 1
+    n++
+    if (err) console.error(`server: ${err.message}`) // a network that was there comes back: a sender outlives it
     else console.log(`sent ${bytes} bytes: "${text}"`)
-    if (err || ++sent === +count) close()
+    if (err && n === 1) process.exitCode = 1 // more likely a mistake than a network that is down
+    if (process.exitCode || n === +count) close()
   })
 }
 

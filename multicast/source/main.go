@@ -49,7 +49,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() { stop(); conn.Close() }) // ReadFrom returns; a second signal kills
-	if err := receive(conn, ifi, group.Addr(), source); ctx.Err() == nil {
+	if err := receive(conn, ifi, group.Addr().AsSlice(), source.AsSlice()); ctx.Err() == nil {
 		log.Fatal(err)
 	}
 	if _, err := fmt.Println("closed"); err != nil {
@@ -58,16 +58,15 @@ func main() {
 }
 
 // receive joins the group for the sake of one source, and prints what it sends.
-func receive(conn net.PacketConn, ifi *net.Interface, group, source netip.Addr) error {
+func receive(conn net.PacketConn, ifi *net.Interface, group, source net.IP) error {
 	p := ipv4.NewPacketConn(conn) // the same socket, with the options that package net has not
 	// The report to the routers has the source in it (IGMP version 3, RFC 3376), so
 	// that they need not pass on to here what others send. Windows: not in x/net.
 	if err := cmp.Or(p.SetControlMessage(ipv4.FlagTTL|ipv4.FlagDst|ipv4.FlagInterface, true),
-		p.JoinSourceSpecificGroup(ifi, &net.UDPAddr{IP: group.AsSlice()}, &net.UDPAddr{IP: source.AsSlice()})); err != nil {
+		p.JoinSourceSpecificGroup(ifi, &net.UDPAddr{IP: group}, &net.UDPAddr{IP: source})); err != nil {
 		return fmt.Errorf("join %v from %v on %s: %w", group, source, ifi.Name, err)
 	}
-	fmt.Println("listening on", conn.LocalAddr())
-	fmt.Printf("joined %v from %v on %s\n", group, source, ifi.Name)
+	fmt.Printf("listening on %v\njoined %v from %v on %s\n", conn.LocalAddr(), group, source, ifi.Name)
 
 	for buf := make([]byte, 65535); ; { // no datagram is larger
 		n, cm, from, err := p.ReadFrom(buf) // in cm is what SetControlMessage has asked for
@@ -76,8 +75,7 @@ func receive(conn net.PacketConn, ifi *net.Interface, group, source netip.Addr) 
 		}
 		// The kernel keeps other senders out since the join, and on this interface only. What
 		// other programs have joined elsewhere reaches our port too (IP_MULTICAST_ALL, ip(7)).
-		dst, _ := netip.AddrFromSlice(cm.Dst.To4()) // a netip.Addr can be compared by ==, a net.IP cannot
-		if cm.IfIndex == ifi.Index && dst == group && from.(*net.UDPAddr).AddrPort().Addr() == source {
+		if cm.IfIndex == ifi.Index && cm.Dst.Equal(group) && from.(*net.UDPAddr).IP.Equal(source) {
 			fmt.Printf("%v TTL %d: %.64q\n", from, cm.TTL, buf[:n])
 		}
 	}

@@ -48,19 +48,19 @@ func main() {
 	if err != nil {
 		log.Fatalf("interface %q: %v", *ifname, err)
 	}
-	// From a socket bound to 0.0.0.0, what is sent on lo has 0.0.0.0 for its source: nobody could answer.
-	addrs, _ := ifi.Addrs() // of IPv4 and of IPv6: the first of IPv4 is wanted
-	i := slices.IndexFunc(addrs, func(a net.Addr) bool { n, ok := a.(*net.IPNet); return ok && n.IP.To4() != nil })
+	addrs, _ := ifi.Addrs() // as 127.0.0.1/8 and ::1/128: the first with dots is wanted
+	i := slices.IndexFunc(addrs, func(a net.Addr) bool { return strings.Contains(a.String(), ".") })
 	if i < 0 {
 		log.Fatalf("interface %s: no IPv4 address", ifi.Name)
 	}
+	// From a socket bound to 0.0.0.0, what is sent on lo has 0.0.0.0 for its source: nobody could answer.
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: addrs[i].(*net.IPNet).IP})
 	if err != nil {
 		log.Fatal(err)
 	}
 	p := ipv4.NewPacketConn(conn)
 	if err := p.SetMulticastInterface(ifi); err != nil { // left alone, the routes decide
-		log.Fatalf("configure %v: %v", conn.LocalAddr(), err)
+		log.Fatal(err)
 	}
 	fmt.Printf("sending to %v from %v on %s\n", group, conn.LocalAddr(), ifi.Name)
 
@@ -68,12 +68,12 @@ func main() {
 	for _, ttl := range ttls {
 		// The option is the socket's, for all that it sends to groups from now on. IP_TTL
 		// is another, for unicast. The kernel refuses 256, and takes -1 for the default, 1.
-		err := p.SetMulticastTTL(ttl)
-		if err == nil {
-			// Members on this machine receive it whatever its TTL: no router is on the way.
-			// Where one is and throws it away, it must not tell us (RFC 1812, 4.3.2.7).
-			_, err = conn.WriteToUDPAddrPort(fmt.Appendf(nil, "TTL %d", ttl), group)
+		if err := p.SetMulticastTTL(ttl); err != nil {
+			log.Fatal(err)
 		}
+		// Members on this machine receive it whatever its TTL: no router is on the way.
+		// Where one is and throws it away, it must not tell us (RFC 1812, 4.3.2.7).
+		_, err := conn.WriteToUDPAddrPort(fmt.Appendf(nil, "TTL %d", ttl), group)
 		if err == nil {
 			_, err = fmt.Println("sent TTL", ttl)
 		}

@@ -35,9 +35,17 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	// Connecting sends nothing. The kernel notes the peer: it picks our address by
+	// its routes, lets in no datagrams but the peer's, and passes on a refusal (ICMP)
+	// as the error of a later call.
+	conn, err := net.DialUDP("udp", nil, to)
+	if err != nil {
+		log.Fatal(err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal kills
-	err = ask(ctx, to, *message, *timeout)
+	context.AfterFunc(ctx, func() { stop(); conn.Close() }) // ends a Read; a second signal kills
+	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
+	err = ask(conn, *message, *timeout)
 	if ctx.Err() != nil { // a signal: what failed then, failed because of it
 		_, err = fmt.Println("closed")
 	}
@@ -47,32 +55,18 @@ func main() {
 	//weave:end
 }
 
-// ask sends one datagram and waits for one.
-func ask(ctx context.Context, to *net.UDPAddr, message string, timeout time.Duration) error {
-	// Connecting sends nothing. The kernel notes the peer: it picks our address by
-	// its routes, lets in no datagrams but the peer's, and passes on a refusal (ICMP)
-	// as the error of a later call.
-	conn, err := net.DialUDP("udp", nil, to)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Read that waits
-	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
+// ask sends one datagram and waits for one. Whether it has arrived nobody says: only
+// a deadline ends the wait for a reply that does not come.
+func ask(conn *net.UDPConn, message string, timeout time.Duration) error {
 	n, err := conn.Write([]byte(message)) // one Write, one datagram, all of it or an error
 	if err != nil {
 		return err
 	}
 	fmt.Printf("sent %d bytes: %.64q\n", n, message)
-	return receive(conn, timeout)
-}
 
-// receive waits for the reply. Whether the message has arrived nobody says: only a
-// deadline ends the wait for a reply that does not come.
-func receive(conn *net.UDPConn, timeout time.Duration) error {
-	buf := make([]byte, 65535)
+	buf := make([]byte, 65535) // any datagram fits
 	conn.SetReadDeadline(time.Now().Add(timeout))
-	n, err := conn.Read(buf)
+	n, err = conn.Read(buf)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		// After its deadline Read does not even look into the socket. Who was held up
 		// (Ctrl+Z and fg) may have the reply there: look once more.

@@ -42,9 +42,21 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	//weave:listen
+	network := "udp4"
+	if to.IP != nil && to.IP.To4() == nil {
+		network = "udp6"
+	}
+	// No address: the kernel takes 0.0.0.0, or [::], and a free port, here and now.
+	// Node does the same at the first send. On 0.0.0.0 other machines can write to it.
+	conn, err := net.ListenUDP(network, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	//weave:end
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal kills
-	err = send(ctx, to, []byte(*message)[*offset:end])
+	context.AfterFunc(ctx, func() { stop(); conn.Close() }) // ends a read; a second signal kills
+	err = send(conn, to, []byte(*message)[*offset:end])
 	if ctx.Err() != nil { // a signal: what failed then, failed because of it
 		_, err = fmt.Println("closed")
 	}
@@ -55,20 +67,8 @@ func main() {
 
 // send sends data, which in Node would be a buffer, an offset and a length. Like
 // these, a slice counts bytes, and may cut a character in two.
-func send(ctx context.Context, to *net.UDPAddr, data []byte) error {
-	network := "udp4"
-	if to.IP != nil && to.IP.To4() == nil {
-		network = "udp6"
-	}
-	// No address: the kernel takes 0.0.0.0, or [::], and a free port, here and now.
-	// Node does the same at the first send. On 0.0.0.0 other machines can write to it.
-	conn, err := net.ListenUDP(network, nil)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	context.AfterFunc(ctx, func() { conn.Close() }) // ends a read that waits
-	n, err := conn.WriteToUDP(data, to)             // one datagram, or none: it is never cut
+func send(conn *net.UDPConn, to *net.UDPAddr, data []byte) error {
+	n, err := conn.WriteToUDP(data, to) // one datagram, or none: it is never cut
 	if err != nil {
 		return err
 	}
