@@ -43,7 +43,7 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second signal kills
 	fmt.Printf("sending to %v from %v\n", to, conn.LocalAddr())
 
-	for n := uint(1); ctx.Err() == nil; n++ {
+	for sent := uint(0); ctx.Err() == nil; {
 		//weave:datagram
 		text := time.Now().Format(time.DateTime) // 2006-01-02 15:04:05
 		// The kernel lets no socket broadcast that has not asked to (SO_BROADCAST), so
@@ -52,13 +52,15 @@ func main() {
 		if err == nil { // handed to the network: whether anybody receives it nobody tells
 			_, err = fmt.Printf("sent %d bytes: %q\n", len(text), text)
 		}
-		if err != nil && n == 1 { // more likely a mistake than a network that is down
+		if err == nil {
+			sent++
+		} else if sent == 0 { // more likely a mistake than a network that is down
 			log.Fatal(err)
-		} else if err != nil { // a network that was there comes back: a sender outlives it
+		} else { // a network that was there comes back: a sender outlives it
 			log.Print(err)
 		}
 		//weave:end
-		if n == *count { // never, if that is 0
+		if sent == *count { // never, if that is 0
 			return
 		}
 		select { // waits for whichever comes first

@@ -29,15 +29,14 @@ socket.bind(+localPort, ip, () => {
 })
 //weave:end
 
-let n = 0
+let sent = 0
 function send () {
   const text = new Date().toLocaleString('sv') // Sweden writes 2006-01-02 15:04:05
   socket.send(text, +port, host, (err, bytes) => {
-    n++
-    if (err && n === 1) return fail(err) // more likely a mistake than a network that is down
+    if (err && sent === 0) return fail(err) // more likely a mistake than a network that is down
     if (err) console.error(`server: ${err.message}`) // that comes back: a sender outlives it
     else console.log(`sent ${bytes} bytes: "${text}"`)
-    if (n === +count) close()
+    if (!err && ++sent === +count) close()
   })
 }
 

@@ -35,7 +35,6 @@ func main() {
 	if flag.Parse(); flag.NArg() > 0 || !group.Addr().Is4() || !group.Addr().IsMulticast() || *ttl > 255 || *interval <= 0 { // x/net would send 4294967297 as 1
 		log.Fatalf("want an IPv4 multicast -group, -ttl to 255, -interval above 0, no argument, not %v %d %v %q", group, *ttl, *interval, flag.Args())
 	}
-
 	ifi, err := net.InterfaceByIndex(1) // the loopback interface, whatever the system calls it
 	if *ifname != "" {
 		ifi, err = net.InterfaceByName(*ifname)
@@ -65,20 +64,21 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
 	fmt.Printf("sending to %v from %v on %s, TTL %d, loopback %s\n", group, conn.LocalAddr(), ifi.Name, *ttl, state)
-
 	//weave:loop
-	for n := uint(1); ctx.Err() == nil; n++ {
+	for sent := uint(0); ctx.Err() == nil; {
 		text := time.Now().Format(time.DateTime)               // 2006-01-02 15:04:05
 		_, err := conn.WriteToUDPAddrPort([]byte(text), group) // once, however many members the group has
 		if err == nil {
 			_, err = fmt.Printf("sent %d bytes: %q\n", len(text), text)
 		}
-		if err != nil && n == 1 { // more likely a mistake than a network that is down
+		if err == nil {
+			sent++
+		} else if sent == 0 { // more likely a mistake than a network that is down
 			log.Fatal(err)
-		} else if err != nil { // a network that was there comes back: a sender outlives it
+		} else { // a network that was there comes back: a sender outlives it
 			log.Print(err)
 		}
-		if n == *count { // never, if that is 0
+		if sent == *count { // never, if that is 0
 			return
 		}
 		select { // waits for whichever comes first

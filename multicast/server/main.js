@@ -37,15 +37,15 @@ socket.bind(0, ip, () => {
 })
 //weave:end
 
-let n = 0
+let sent = 0
 function send () {
   const text = new Date().toLocaleString('sv') // Sweden writes 2006-01-02 15:04:05
   socket.send(text, +port, host, (err, bytes) => {
-    n++
     if (err) console.error(`server: ${err.message}`) // a network that was there comes back: a sender outlives it
     else console.log(`sent ${bytes} bytes: "${text}"`)
-    if (err && n === 1) process.exitCode = 1 // more likely a mistake than a network that is down
-    if (process.exitCode || n === +count) close()
+    if (err && sent === 0) process.exitCode = 1 // more likely a mistake than a network that is down
+    if (!err) sent++
+    if (process.exitCode || sent > 0 && sent === +count) close()
   })
 }
 
