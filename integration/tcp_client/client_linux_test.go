@@ -89,7 +89,7 @@ func TestClientNoRoute(t *testing.T) {
 // A signal ends every client that is still connecting.
 func TestClientStopWhileConnecting(t *testing.T) {
 	t.Parallel()
-	for _, section := range []string{"client", "write", "close", "unref", "buffer_size", "keepalive"} {
+	for _, section := range []string{"client", "write", "close", "unref", "buffer_size", "keepalive", "no_delay"} {
 		t.Run(section, func(t *testing.T) {
 			t.Parallel()
 			client, _, _ := connectingBy(t, lab.NewHost(t, "h"), section)
