@@ -142,7 +142,7 @@ func TestCommandLine(t *testing.T) {
 	}
 	for _, section := range harness.Sections() {
 		if _, ok := commandLines[section]; !ok {
-			t.Errorf("%s has no row here", section)
+			t.Errorf("%s has no row in commandLines: its flags, as name or name=default, and lines that it refuses", section)
 		}
 	}
 }

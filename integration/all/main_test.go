@@ -83,7 +83,7 @@ func complete(t *testing.T, prefix string, have []string, without ...string) {
 	t.Helper()
 	for _, section := range harness.Sections() {
 		if strings.HasPrefix(section, prefix) && !slices.Contains(have, section) && !slices.Contains(without, section) {
-			t.Errorf("%s has no row here", section)
+			t.Errorf("%s has no row in the table of this test", section)
 		}
 	}
 }

@@ -45,6 +45,9 @@ func Transcript(t *testing.T, name string, programs ...*Program) {
 			t.Fatal(err)
 		}
 	}
+	if _, err := os.Stat(filepath.Join("testdata", name)); err != nil && !golden.FlagUpdate() {
+		t.Fatalf("testdata/%s is not there: run this test with -update, and read what it writes", name)
+	}
 	golden.Assert(t, normalisePorts(b.String()), filepath.FromSlash(name))
 }
 

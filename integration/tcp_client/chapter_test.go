@@ -99,3 +99,13 @@ func pair(t *testing.T, server, client string, args ...string) (s, c *harness.Pr
 	from = c.Line(`connected to 127\.0\.0\.1:8080 from (\S+)`)[0]
 	return s, c, regexp.QuoteMeta(from)
 }
+
+// clients returns the chapter's sections: what holds for one holds for all.
+func clients() (names []string) {
+	for _, section := range harness.Sections() {
+		if name, ok := strings.CutPrefix(section, "tcp_client/"); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}

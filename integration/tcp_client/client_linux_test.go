@@ -24,7 +24,7 @@ func TestClientByName(t *testing.T) {
 		server := lab.NewHost(t, "server")
 		lab.Link(t, server, "10.0.0.1/24 2001:db8::1/64", h, "10.0.0.2/24 2001:db8::2/64")
 		peer.Names(t, h, "10.0.0.1 server", "2001:db8::1 server")
-		for _, section := range []string{"client", "write", "close", "unref", "buffer_size", "keepalive"} {
+		for _, section := range clients() {
 			start("tcp_client/"+section, "--addr", "server:8080").
 				ExitSaying(1, section+": (dial tcp .*: connect: connection refused|ECONNREFUSED)\n")
 		}
@@ -89,7 +89,7 @@ func TestClientNoRoute(t *testing.T) {
 // A signal ends every client that is still connecting.
 func TestClientStopWhileConnecting(t *testing.T) {
 	t.Parallel()
-	for _, section := range []string{"client", "write", "close", "unref", "buffer_size", "keepalive", "no_delay"} {
+	for _, section := range clients() {
 		t.Run(section, func(t *testing.T) {
 			t.Parallel()
 			client, _, _ := connectingBy(t, lab.NewHost(t, "h"), section)

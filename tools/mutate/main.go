@@ -158,7 +158,7 @@ func (l *lab) look() error {
 		starts := filepath.Join(l.dir, "starts."+chapter)
 		os.Setenv("SOCKETS_STARTS", starts)
 		if red, err := l.run(chapter, ".", 10*time.Minute); err != nil || red != "" {
-			return fmt.Errorf("red before anything is broken: %s %v (try go test ./integration/%s)", red, err, chapter)
+			return fmt.Errorf("%s is red with nothing broken: run it again, or see go test ./integration/%s", cmp.Or(red, fmt.Sprint(err)), chapter)
 		}
 		data, err := os.ReadFile(starts)
 		if errors.Is(err, fs.ErrNotExist) {
