@@ -52,17 +52,14 @@ func main() {
 		if err == nil { // handed to the network: whether anybody receives it nobody tells
 			_, err = fmt.Printf("sent %d bytes: %q\n", len(text), text)
 		}
-		if err == nil {
-			sent++
-		} else if sent == 0 { // more likely a mistake than a network that is down
+		if err != nil && sent == 0 { // more likely a mistake than a network that is down
 			log.Fatal(err)
-		} else { // a network that was there comes back: a sender outlives it
+		} else if err != nil { // a network that was there comes back: a sender outlives it
 			log.Print(err)
-		}
-		//weave:end
-		if sent == *count { // never, if that is 0
+		} else if sent++; sent == *count { // never, if that is 0
 			return
 		}
+		//weave:end
 		select { // waits for whichever comes first
 		case <-time.After(*interval): // the next is due
 		case <-ctx.Done(): // a signal does not wait for the next datagram

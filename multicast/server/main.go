@@ -15,7 +15,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -42,8 +41,8 @@ func main() {
 	if err != nil {
 		log.Fatalf("interface %q: %v", *ifname, err)
 	}
-	addrs, _ := ifi.Addrs() // as 127.0.0.1/8 and ::1/128: the first with dots is wanted
-	i := slices.IndexFunc(addrs, func(a net.Addr) bool { return strings.Contains(a.String(), ".") })
+	addrs, _ := ifi.Addrs() // as 127.0.0.1/8 and ::1/128: the first of IPv4 is wanted
+	i := slices.IndexFunc(addrs, func(a net.Addr) bool { n, ok := a.(*net.IPNet); return ok && n.IP.To4() != nil })
 	if i < 0 {
 		log.Fatalf("interface %s: no IPv4 address", ifi.Name)
 	}
@@ -71,14 +70,11 @@ func main() {
 		if err == nil {
 			_, err = fmt.Printf("sent %d bytes: %q\n", len(text), text)
 		}
-		if err == nil {
-			sent++
-		} else if sent == 0 { // more likely a mistake than a network that is down
+		if err != nil && sent == 0 { // more likely a mistake than a network that is down
 			log.Fatal(err)
-		} else { // a network that was there comes back: a sender outlives it
+		} else if err != nil { // a network that was there comes back: a sender outlives it
 			log.Print(err)
-		}
-		if sent == *count { // never, if that is 0
+		} else if sent++; sent == *count { // never, if that is 0
 			return
 		}
 		select { // waits for whichever comes first
