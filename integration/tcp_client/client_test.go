@@ -57,6 +57,7 @@ func TestClientShowsData(t *testing.T) {
 	h := lab.NewHost(t, "h")
 	for _, c := range []struct{ data, shown string }{
 		{"", `""`},
+		{"x", `"x"`},
 		{"caf\u00e9\n\xff", `"café\\n\\xff"`},
 		{strings.Repeat("x", 64), `"x{64}"`},
 		{strings.Repeat("x", 65), `"x{64}"`},
