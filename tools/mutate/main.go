@@ -360,8 +360,12 @@ func mutants(name string) (all []mutant, err error) {
 			if other, ok := swapped[n.Op]; ok {
 				change(n.OpPos, n.OpPos+token.Pos(len(n.Op.String())), other.String(), "%s for %s in %q", other, n.Op, brief(text(n)))
 			}
-			// 501 milliseconds are as good as 500, for all that anyone can tell.
+			// 501 milliseconds are as good as 500, for all that anyone can tell, and a
+			// third of a second as half of one.
 			if unit, ok := n.Y.(*ast.SelectorExpr); ok && n.Op == token.MUL && text(unit.X) == "time" && len(text(n.X)) > 2 {
+				return false
+			}
+			if unit, ok := n.X.(*ast.SelectorExpr); ok && n.Op == token.QUO && text(unit.X) == "time" {
 				return false
 			}
 		case *ast.BasicLit:
