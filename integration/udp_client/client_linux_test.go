@@ -93,3 +93,10 @@ func TestClientSendtoElsewhere(t *testing.T) {
 	data, _ = peer.ReceiveUDP(t, conn)
 	assert.Equal(t, data, "heard")
 }
+
+// Connecting looks for a route, and fails where there is none. It has sent nothing.
+func TestClientNoRoute(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	peer.Refuses(t, lab.NewHost(t, "h"), "udp_client/client", `dial udp 192\.0\.2\.1:9: connect: network is unreachable`, "-addr", "192.0.2.1:9") // TEST-NET-1, RFC 5737
+}
