@@ -31,9 +31,9 @@ func TestMembershipJoinRefused(t *testing.T) {
 	assert.NilError(t, err)
 	group := strings.TrimSuffix(peer.NotesGroup, ":8080")
 	for _, section := range []string{"client", "loopback", "membership"} {
-		peer.Fails(t, h, section+": join "+group+" on lo: setsockopt: no buffer space available", "multicast/"+section)
+		peer.Refuses(t, h, "multicast/"+section, "join "+group+" on lo: setsockopt: no buffer space available")
 	}
-	peer.Fails(t, h, "source: join 232.185.192.108 from 127.0.0.1 on lo: setsockopt: no buffer space available", "multicast/source")
+	peer.Refuses(t, h, "multicast/source", `join 232\.185\.192\.108 from 127\.0\.0\.1 on lo: setsockopt: no buffer space available`)
 }
 
 // The host on the other side of the link sees the reports that tell routers

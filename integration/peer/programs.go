@@ -7,8 +7,6 @@ import (
 	"syscall"
 	"testing"
 
-	"gotest.tools/v3/assert"
-
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
 )
@@ -20,16 +18,6 @@ func Refuses(t *testing.T, on *lab.Host, section, pattern string, args ...string
 	t.Helper()
 	_, name, _ := strings.Cut(section, "/")
 	harness.Start(t, on, section, args...).ExitSaying(1, name+": "+pattern+`\n`)
-}
-
-// Fails checks that a program fails as all of them do: exit code 1, one line on
-// stderr, and not a word on stdout.
-func Fails(t *testing.T, on *lab.Host, message, section string, args ...string) {
-	t.Helper()
-	stdout, stderr, code := harness.Run(t, on, section, args...)
-	assert.Equal(t, code, 1, "%s %v: %s", section, args, stderr)
-	assert.Equal(t, stdout, "")
-	assert.Equal(t, stderr, message+"\n")
 }
 
 // Clock is the pattern of the time that a server of datagrams sends.
@@ -51,14 +39,6 @@ func StopBy(t *testing.T, start func() *harness.Program) {
 		p.Line("closed")
 		p.Exit(0)
 	}
-}
-
-// Unresolved checks what a program says of a host that has no address.
-func Unresolved(t *testing.T, on *lab.Host, section string) {
-	t.Helper()
-	p := harness.Start(t, on, section, "-addr", "host.invalid:1")
-	_, name, _ := strings.Cut(section, "/")
-	p.ExitSaying(1, name+`: [^\n]*lookup host\.invalid[^\n]*\n`)
 }
 
 // Connected waits for a client's first line and returns the client's address.

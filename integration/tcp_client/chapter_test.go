@@ -67,8 +67,7 @@ func readToFIN(t *testing.T, conn net.Conn) string {
 func testFailures(t *testing.T, section string) {
 	t.Helper()
 	h := lab.NewHost(t, "h")
-	peer.Fails(t, h, section+": dial tcp 127.0.0.1:1: connect: connection refused",
-		"tcp_client/"+section, "-addr", "127.0.0.1:1")
+	peer.Refuses(t, h, "tcp_client/"+section, `dial tcp 127\.0\.0\.1:1: connect: connection refused`, "-addr", "127.0.0.1:1")
 	p := harness.Start(t, h, "tcp_client/"+section, "-addr", "host.invalid:1")
 	p.ExitSaying(1, section+`: dial tcp: lookup host\.invalid.*\n`)
 }

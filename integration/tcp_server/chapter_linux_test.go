@@ -8,10 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
@@ -21,22 +19,6 @@ import (
 	"example.com/sockets/integration/peer"
 	"example.com/sockets/integration/wire"
 )
-
-// processorTime is what a program has used of it until now, utime and stime in
-// proc_pid_stat(5), which counts in hundredths of a second.
-func processorTime(t *testing.T, p *harness.Program) (used time.Duration) {
-	t.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid()))
-	assert.NilError(t, err)
-	// The second field, a name in parentheses, may hold blanks.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	for _, field := range fields[14-3 : 16-3] {
-		ticks, err := time.ParseDuration(field + "0ms")
-		assert.NilError(t, err)
-		used += ticks
-	}
-	return used
-}
 
 // States of a connection, as in the kernel's include/net/tcp_states.h.
 const (

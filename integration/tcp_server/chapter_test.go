@@ -132,8 +132,8 @@ func testPipeNoFile(t *testing.T, section string) {
 		filepath.Join(dir, "no", "where"): "no such file or directory",
 		"":                                "no such file or directory",
 	} {
-		peer.Fails(t, h, fmt.Sprintf("%s: open %s: %s", section, file, cause),
-			"tcp_server/"+section, "-addr", ln.Addr().String(), "-to", file)
+		peer.Refuses(t, h, "tcp_server/"+section, regexp.QuoteMeta(fmt.Sprintf("open %s: %s", file, cause)),
+			"-addr", ln.Addr().String(), "-to", file)
 	}
 }
 

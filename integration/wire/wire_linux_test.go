@@ -15,6 +15,7 @@ import (
 	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/net/ipv4"
 	"gotest.tools/v3/assert"
+	"gotest.tools/v3/poll"
 
 	"example.com/sockets/integration/lab"
 )
@@ -102,13 +103,14 @@ func TestOvertaken(t *testing.T) {
 	io.Copy(io.Discard, server)
 	const late = 4 // the fifth packet is the delayed ACK of the FIN
 	await := func(what string, enough func([]gopacket.Packet) bool) []gopacket.Packet {
-		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-			if packets := tcpOf(c.Packets()); enough(packets) {
-				return packets
-			} else if time.Now().After(deadline) {
-				t.Fatalf("%s: %v", what, packets)
+		var packets []gopacket.Packet
+		poll.WaitOn(t, func(poll.LogT) poll.Result {
+			if packets = tcpOf(c.Packets()); !enough(packets) {
+				return poll.Continue("%s: %v", what, packets)
 			}
-		}
+			return poll.Success()
+		}, poll.WithTimeout(30*time.Second), poll.WithDelay(time.Millisecond))
+		return packets
 	}
 	await("the ACK of the FIN", func(packets []gopacket.Packet) bool { return len(packets) > late })
 	fmt.Fprint(server, "x")
