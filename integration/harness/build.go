@@ -2,7 +2,6 @@ package harness
 
 import (
 	"crypto/sha256"
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -19,6 +18,7 @@ import (
 	"testing"
 
 	"example.com/sockets/integration/lab"
+	"example.com/sockets/tools/pages"
 )
 
 // The sections' programs come from one of three places: what Bazel built, whose
@@ -51,20 +51,9 @@ func Main(m interface{ Run() int }) int {
 	return m.Run()
 }
 
-// top returns the project's top folder. The go command knows it; tools, another
-// module, cannot be asked.
-var top = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command("go", "env", "GOMOD").Output()
-	mod := strings.TrimSpace(string(out))
-	if err == nil && filepath.Base(mod) != "go.mod" {
-		err = errors.New("not inside the project: no go.mod here or above")
-	}
-	return filepath.Dir(mod), err
-})
-
 // sections returns every section in the tree as CHAPTER/SECTION.
 func sections() (all []string) {
-	root, err := top()
+	root, err := pages.Top()
 	if err != nil {
 		return nil
 	}
@@ -97,7 +86,7 @@ func Build(dir string, flags ...string) error {
 // buildChapter is one call of go build for a chapter: two mains of one name would
 // overwrite each other.
 func buildChapter(dir, chapter string, flags ...string) error {
-	root, err := top()
+	root, err := pages.Top()
 	if err != nil {
 		return err
 	}
@@ -171,7 +160,7 @@ func Path(section string) (string, error) {
 		}
 		return "", fmt.Errorf("%s has not been built: is it in what this target starts?", section)
 	}
-	root, err := top()
+	root, err := pages.Top()
 	if err != nil {
 		return "", err
 	}
@@ -219,7 +208,7 @@ func Binary(t testing.TB, section string) string {
 		noteStart(t, name, section)
 	}
 	// The go command reuses a test's result until a file it opened changes.
-	if root, err := top(); err == nil {
+	if root, err := pages.Top(); err == nil {
 		sources, _ := filepath.Glob(filepath.Join(root, section, "*.go"))
 		for _, source := range sources {
 			os.ReadFile(source)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"example.com/sockets/integration/lab"
+	"example.com/sockets/tools/pages"
 )
 
 // Starter starts a section in one of its languages. The flags have two hyphens:
@@ -152,7 +153,7 @@ func File(t testing.TB, path string) string {
 	root := filepath.Join(runfiles(), cmp.Or(os.Getenv("TEST_WORKSPACE"), "_main"))
 	if os.Getenv("TEST_SRCDIR") == "" && os.Getenv("RUNFILES_DIR") == "" {
 		var err error
-		if root, err = top(); err != nil {
+		if root, err = pages.Top(); err != nil {
 			t.Fatal(err)
 		}
 	}

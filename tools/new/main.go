@@ -3,7 +3,7 @@
 // is to be written says TODO, and the inventory lists it.
 //
 //	./bazelw run //tools/new -- CHAPTER SECTION
-//	go -C tools run ./new CHAPTER SECTION
+//	go run ./tools/new CHAPTER SECTION
 package main
 
 import (
@@ -53,11 +53,11 @@ the transcript:
   go test ./integration/%s -run %s -update
 
 Write both pages. Then, to bring in code, transcript and links, and the BUILD files:
-  ./bazelw run //tools/weave     # or: go -C tools run ./weave
-  ./bazelw run //:gazelle        # or: go -C tools tool gazelle -repo_root=$PWD $PWD
+  ./bazelw run //tools/weave     # or: go run ./tools/weave
+  ./bazelw run //:gazelle        # or: go -C tools/bazel tool gazelle -repo_root=$PWD $PWD
 
 What is still to be written, line by line:
-  go -C tools test -count=1 ./tree     # or: ./bazelw test //tools/tree:tree_test
+  go test -count=1 ./tools/tree     # or: ./bazelw test //tools/tree:tree_test
 `, strings.Join(made, "\n  "), chapter, pages.TestName(section))
 }
 

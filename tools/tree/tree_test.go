@@ -32,7 +32,7 @@ func top(t *testing.T) string {
 // tool runs gazelle or buildifier: the one that Bazel built, or go tool's.
 func tool(t *testing.T, name, remedy string, args ...string) {
 	t.Helper()
-	cmd := exec.Command("go", append([]string{"tool", name}, args...)...)
+	cmd := exec.Command("go", append([]string{"-C", filepath.Join(top(t), "tools/bazel"), "tool", name}, args...)...)
 	if path := os.Getenv("TREE_" + strings.ToUpper(name)); path != "" {
 		cmd = exec.Command(filepath.Join(os.Getenv("TEST_SRCDIR"), path), args...)
 	}
@@ -57,7 +57,7 @@ func TestInventory(t *testing.T) {
 // nothing of ours, build and run. (Bazel builds each from its folder alone anyway.)
 func TestCopiedAlone(t *testing.T) {
 	if os.Getenv("TREE_GAZELLE") != "" {
-		return // the rest needs the go command: go -C tools test -count=1 ./...
+		return // the rest needs the go command: go test -count=1 ./tools/...
 	}
 	chapters, err := pages.Chapters(os.DirFS(top(t)))
 	assert.NilError(t, err)
@@ -158,7 +158,7 @@ func TestBuildifier(t *testing.T) {
 // rules_go does not let a target of Bazel see it, go list does.
 func rulesGoMod(t *testing.T) string {
 	t.Helper()
-	path, err := exec.Command("go", "list", "-m", "-f", "{{.GoMod}}", "github.com/bazelbuild/rules_go").Output()
+	path, err := exec.Command("go", "-C", filepath.Join(top(t), "tools/bazel"), "list", "-m", "-f", "{{.GoMod}}", "github.com/bazelbuild/rules_go").Output()
 	assert.NilError(t, err)
 	return strings.TrimSpace(string(path))
 }
@@ -168,15 +168,11 @@ func repository(module string) string {
 	return `importpath = "` + module + `",\n *sum = "[^"]+",\n *version = "([^"]+)"`
 }
 
-type requirement struct {
-	version  string
-	indirect bool
-}
-
-func requirements(mod string) map[string]requirement {
-	all := map[string]requirement{}
-	for _, m := range regexp.MustCompile(`(?m)^\s*(?:require )?(\S+\.\S+) (v\S+)(.*)$`).FindAllStringSubmatch(mod, -1) {
-		all[m[1]] = requirement{m[2], strings.Contains(m[3], "// indirect")}
+// requirements are the modules of a go.mod, each with its version.
+func requirements(mod string) map[string]string {
+	all := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?m)^\s*(?:require )?(\S+\.\S+) (v\S+)`).FindAllStringSubmatch(mod, -1) {
+		all[m[1]] = m[2]
 	}
 	return all
 }
@@ -207,12 +203,12 @@ func TestVersions(t *testing.T) {
 		{"rules_go", [][2]string{
 			{"MODULE.bazel", `name = "rules_go", version = "([^"]+)"`},
 			{"WORKSPACE", `rules_go(?:/releases/download/|-)v([0-9.]*[0-9])`},
-			{"tools/go.mod", `bazelbuild/rules_go v(\S+)`},
+			{"tools/bazel/go.mod", `bazelbuild/rules_go v(\S+)`},
 		}},
 		{"gazelle", [][2]string{
 			{"MODULE.bazel", `name = "gazelle", version = "([^"]+)"`},
 			{"WORKSPACE", `bazel-gazelle(?:/releases/download/|-)v([0-9.]*[0-9])`},
-			{"tools/go.mod", `bazelbuild/bazel-gazelle v(\S+)`},
+			{"tools/bazel/go.mod", `bazelbuild/bazel-gazelle v(\S+)`},
 		}},
 		{"the Go SDK", [][2]string{
 			{"MODULE.bazel", `download\(version = "([^"]+)"`},
@@ -220,7 +216,7 @@ func TestVersions(t *testing.T) {
 		}},
 		{"the go directive", [][2]string{
 			{"go.mod", `(?m)^go (\S+)`},
-			{"tools/go.mod", `(?m)^go (\S+)`},
+			{"tools/bazel/go.mod", `(?m)^go (\S+)`},
 		}},
 		{"Go's release", [][2]string{
 			{"go.mod", `(?m)^go (\d+\.\d+)`},
@@ -230,7 +226,7 @@ func TestVersions(t *testing.T) {
 		}},
 		{"buildtools", [][2]string{
 			{"MODULE.bazel", `path = "github.com/bazelbuild/buildtools",\n *sum = "[^"]+",\n *version = "([^"]+)"`},
-			{"tools/go.mod", `bazelbuild/buildtools (\S+)`},
+			{"tools/bazel/go.mod", `bazelbuild/buildtools (\S+)`},
 		}},
 	} {
 		for _, other := range pin.where[1:] {
@@ -242,20 +238,16 @@ func TestVersions(t *testing.T) {
 		}
 	}
 
-	// go_deps.bzl has every requirement of go.mod, with its version, and tools
-	// what it shares with the programs.
-	main, tools := requirements(read("go.mod")), requirements(read("tools/go.mod"))
+	// go_deps.bzl has every requirement of go.mod, with its version.
+	main, tools := requirements(read("go.mod")), requirements(read("tools/bazel/go.mod"))
 	for module, want := range main {
-		if got := find("go_deps.bzl", repository(regexp.QuoteMeta(module))); got != want.version {
-			t.Errorf("%s is %s in go.mod and %s in go_deps.bzl: see tools/README.md", module, want.version, got)
-		}
-		if got, shared := tools[module]; shared && !got.indirect && got.version != want.version {
-			t.Errorf("%s is %s in go.mod and %s in tools/go.mod", module, want.version, got.version)
+		if got := find("go_deps.bzl", repository(regexp.QuoteMeta(module))); got != want {
+			t.Errorf("%s is %s in go.mod and %s in go_deps.bzl: see tools/README.md", module, want, got)
 		}
 	}
 
 	if os.Getenv("TREE_GAZELLE") != "" {
-		return // the rest needs rules_go's go.mod: go -C tools test -count=1 ./...
+		return // the rest needs rules_go's go.mod: go test -count=1 ./tools/...
 	}
 	// WORKSPACE repeats what bzlmod takes from rules_go itself, and tools' own.
 	data, err := os.ReadFile(rulesGoMod(t))
@@ -265,11 +257,11 @@ func TestVersions(t *testing.T) {
 	assert.Equal(t, len(repeated), strings.Count(read("WORKSPACE"), "\ngo_repository("))
 	for _, m := range repeated {
 		want, where := rules[m[1]], "rules_go's go.mod"
-		if want.version == "" {
-			want, where = tools[m[1]], "tools/go.mod"
+		if want == "" {
+			want, where = tools[m[1]], "tools/bazel/go.mod"
 		}
-		if m[2] != want.version {
-			t.Errorf("%s is %s in WORKSPACE and %q in %s", m[1], m[2], want.version, where)
+		if m[2] != want {
+			t.Errorf("%s is %s in WORKSPACE and %q in %s", m[1], m[2], want, where)
 		}
 	}
 }

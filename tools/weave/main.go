@@ -2,7 +2,7 @@
 // files, and each other.
 //
 //	./bazelw run //tools/weave
-//	go -C tools run ./weave
+//	go run ./tools/weave
 package main
 
 import (

@@ -1,4 +1,4 @@
-module example.com/sockets/tools
+module example.com/sockets/tools/bazel
 
 go 1.26.0
 
@@ -7,8 +7,6 @@ tool (
 	github.com/bazelbuild/bazelisk
 	github.com/bazelbuild/buildtools/buildifier
 )
-
-require gotest.tools/v3 v3.5.2
 
 require (
 	github.com/bazelbuild/bazel-gazelle v0.47.0 // indirect
@@ -19,7 +17,6 @@ require (
 	github.com/bmatcuk/doublestar/v4 v4.9.1 // indirect
 	github.com/gofrs/flock v0.13.0 // indirect
 	github.com/golang/protobuf v1.5.4 // indirect
-	github.com/google/go-cmp v0.7.0 // indirect
 	github.com/hashicorp/go-version v1.9.0 // indirect
 	github.com/mitchellh/go-homedir v1.1.0 // indirect
 	github.com/pmezard/go-difflib v1.0.0 // indirect
