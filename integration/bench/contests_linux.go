@@ -88,9 +88,11 @@ func contests() []contest {
 	all = append(all, contest{
 		name: "UDP datagrams received", unit: "datagrams/s",
 		entries: by(flood(1, false),
-			ours("broadcast/client"), node("broadcast/client"), tool("socat -u UDP-RECV:8080 STDOUT"),
+			ours("broadcast/client", "-addr", "0.0.0.0:8080"), node("broadcast/client", "--addr", "0.0.0.0:8080"), tool("socat -u UDP-RECV:8080 STDOUT"),
 			bareProgram("limit: bare recvmsg loop", 0.75, "udp"),
-			bareProgram("the same, printing a line each", 0.75, "udp", "print")),
+			bareProgram("the same, printing a line each", 0.75, "udp", "print"),
+			bareProgram("in batches: bare recvmmsg loop", 0, "udp-batch"),
+			bareProgram("in batches: ReadBatch of golang.org/x/net", 0, "ReadBatch")),
 	})
 	for _, n := range []int{1, 10, 100} {
 		all = append(all, contest{
@@ -98,7 +100,9 @@ func contests() []contest {
 			entries: by(flood(n, true),
 				ours("multicast/client"), node("multicast/client"),
 				bareProgram("limit: bare recvmsg loop", 0.75, "udp", group),
-				bareProgram("the same, printing a line each", 0.75, "udp", "print", group)),
+				bareProgram("the same, printing a line each", 0.75, "udp", "print", group),
+				bareProgram("in batches: bare recvmmsg loop", 0, "udp-batch", group),
+				bareProgram("in batches: ReadBatch of golang.org/x/net", 0, "ReadBatch", group)),
 		})
 	}
 	all = append(all, contest{

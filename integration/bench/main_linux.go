@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -26,7 +27,7 @@ var (
 	rounds = flag.Int("rounds", 5, "how often to measure everyone, taking turns")
 	length = flag.Duration("time", 700*time.Millisecond, "how `long` one measurement takes")
 	only   = flag.String("only", "", "run the contests whose name matches this `regexp`")
-	out    = flag.String("o", "", "also rewrite README.md and results.svg in this `folder`")
+	out    = flag.String("o", "", "also rewrite README.md, results.svg and results.json in this `folder`")
 )
 
 func main() {
@@ -133,7 +134,7 @@ func misuse(format string, args ...any) {
 	os.Exit(2)
 }
 
-// write rewrites the generated part of the README, and the plot.
+// write rewrites the generated part of the README, the plot, and what pages cite.
 func (d *report) write(dir string) error {
 	readme := filepath.Join(dir, "README.md")
 	text, err := os.ReadFile(readme)
@@ -147,5 +148,9 @@ func (d *report) write(dir string) error {
 	if err := os.WriteFile(readme, text, 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "results.svg"), d.plot(), 0o644)
+	figures, err := d.json()
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.WriteFile(filepath.Join(dir, "results.json"), figures, 0o644), os.WriteFile(filepath.Join(dir, "results.svg"), d.plot(), 0o644))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"example.com/sockets/tools/pages"
 )
 
 // report is all that README.md and the plot are made of.
@@ -47,6 +50,17 @@ func spreadOf(v []float64) spread {
 	slices.Sort(v)
 	n := len(v)
 	return spread{(v[(n-1)/2] + v[n/2]) / 2, v[0], v[n-1]}
+}
+
+// against tells whether a ratio meets an aim, or that the noise hides it.
+func (s spread) against(aim float64) string {
+	switch {
+	case s.Min >= aim:
+		return "met"
+	case s.Max < aim:
+		return "missed"
+	}
+	return "hidden by noise"
 }
 
 // values returns one of the things that the scores tell.
@@ -98,12 +112,8 @@ func (r result) cells(i int) [5]string {
 	if row.Aim == 0 {
 		return cells
 	}
-	met := s.Median >= row.Aim
-	cells[4] = fmt.Sprintf("%g×: %s", row.Aim, map[bool]string{true: "met", false: "missed"}[met])
-	if s.Min < row.Aim && row.Aim <= s.Max {
-		cells[4] += " in most rounds"
-	}
-	if !met {
+	cells[4] = fmt.Sprintf("%g×: %s", row.Aim, s.against(row.Aim))
+	if s.Max < row.Aim {
 		for j := range r.Rows {
 			if limit, ok := r.ratio(j, i); ok && strings.HasPrefix(r.Rows[j].Name, "limit") && limit.Median < row.Aim {
 				cells[4] += fmt.Sprintf(", the limit is %.2f×", limit.Median)
@@ -130,7 +140,7 @@ func (r result) text() string {
 	fmt.Fprintf(&b, "%s, %s\n", r.Name, r.Unit)
 	for i := range r.Rows {
 		c := r.cells(i)
-		fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf("  %-32s %-32s %9s   %-23s %s", c[0], c[1], c[2], c[3], c[4]), " "))
+		fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf("  %-42s %-32s %9s   %-23s %s", c[0], c[1], c[2], c[3], c[4]), " "))
 	}
 	return b.String()
 }
@@ -159,6 +169,21 @@ func (d *report) weave(readme []byte) ([]byte, error) {
 	b.WriteString("<!-- end of results -->\n")
 	b.Write(after)
 	return b.Bytes(), nil
+}
+
+// json is what pages may cite, see tools/pages: each ratio in which a section
+// stands, by contest and row.
+func (d *report) json() ([]byte, error) {
+	var all []pages.Measured
+	for _, r := range d.Results {
+		for i, row := range r.Rows {
+			if s, ok := r.ratio(0, i); ok {
+				all = append(all, pages.Measured{Section: r.Rows[0].Name, Contest: r.Name, Against: row.Name, Times: s.Median, Least: s.Min, Most: s.Max, Rounds: len(row.Scores)})
+			}
+		}
+	}
+	data, err := json.MarshalIndent(all, "", "  ")
+	return append(data, '\n'), err
 }
 
 //go:embed plot.svg.tmpl
@@ -202,10 +227,13 @@ func (d *report) plot() []byte {
 				p.Titles = append(p.Titles, title{y, r.Name})
 				y += step
 			}
-			m := mark{Y: y, Median: x(s.Median), Min: x(s.Min), Max: x(s.Max), Label: row.Name, Value: fmt.Sprintf("%.2f×", s.Median), Colour: "#555"}
+			m := mark{Y: y, Median: x(s.Median), Min: x(s.Min), Max: x(s.Max), Label: row.Name, Value: fmt.Sprintf("%.2f×", s.Median), Colour: "#777"}
 			if row.Aim > 0 {
-				m.Aim, m.Colour = x(row.Aim), "#1a7f37"
-				if s.Median < row.Aim {
+				m.Aim = x(row.Aim)
+				switch s.against(row.Aim) {
+				case "met":
+					m.Colour = "#1a7f37"
+				case "missed":
 					m.Colour = "#cf222e"
 				}
 			}

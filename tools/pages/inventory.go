@@ -54,6 +54,9 @@ func Inventory(tree fs.FS) ([]string, error) {
 		i.texts[p.Name] = p.Text
 		i.pages[p.Name], _ = scan(p.Text) // Weave has told what is wrong with it
 	}
+	if i.measured, err = measured(tree); err != nil {
+		return nil, err
+	}
 	testFiles, err := files(tree, "_test.go")
 	if err != nil {
 		return nil, err
@@ -85,12 +88,13 @@ func Inventory(tree fs.FS) ([]string, error) {
 }
 
 type inventory struct {
-	tree   fs.FS
-	pages  map[string]*page
-	texts  map[string]string
-	failed map[string]bool     // pages that cannot be woven
-	tests  map[string][]string // by file
-	amiss  []string
+	tree     fs.FS
+	pages    map[string]*page
+	texts    map[string]string
+	failed   map[string]bool     // pages that cannot be woven
+	tests    map[string][]string // by file
+	amiss    []string
+	measured []Measured
 }
 
 func (i *inventory) say(format string, args ...any) {
@@ -169,6 +173,7 @@ func (i *inventory) section(s Section) {
 			i.say("%s: it must say how to run the program: %s", name, run)
 		}
 		i.sources(name, s, without)
+		i.reasons(name, s)
 		if own := i.sectionTests(s); len(own) > 0 && !slices.ContainsFunc(own, func(test string) bool {
 			return regexp.MustCompile(`\b` + test + `\b`).MatchString(text)
 		}) {
@@ -308,6 +313,23 @@ func (i *inventory) sources(name string, s Section, without bool) {
 	for _, file := range others {
 		if path.Base(file) != "main.go" && !slices.Contains(shown, file) && !slices.Contains(linked, file) {
 			i.say("%s: it must include or link to %s", name, path.Base(file))
+		}
+	}
+}
+
+// reasons looks for a section's poor figures: its page cites them, and goes on to
+// say why.
+func (i *inventory) reasons(name string, s Section) {
+	p := i.pages[name]
+	for _, m := range i.measured {
+		if m.Section != s.Chapter+":"+s.Name || !m.slow() {
+			continue
+		}
+		at := slices.IndexFunc(p.includes, func(in include) bool { return in.what == m.include() })
+		if at < 0 {
+			i.say("%s: it must cite where it is slow, and say why: <!-- weave: %s -->", name, m.include())
+		} else if after := p.lines[min(p.includes[at].end+1, len(p.lines)-1)].text; after == "" || strings.HasPrefix(after, "<!--") {
+			i.say("%s: under what it cites of %q it must say why", name, m.Contest)
 		}
 	}
 }

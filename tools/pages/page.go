@@ -33,7 +33,7 @@ type fence struct {
 }
 
 var (
-	beginLine   = regexp.MustCompile(`^<!-- weave: (\S+) -->$`)
+	beginLine   = regexp.MustCompile(`^<!-- weave: (bench .*\S|\S+) -->$`)
 	endLine     = "<!-- end -->"
 	markerLike  = regexp.MustCompile(`<!--\s*(weave|end\s*-->)`)
 	fenceLine   = regexp.MustCompile("^[\\s>]*(?:(?:[-*+]|\\d+\\.)\\s+)?(`{3,}|~{3,})\\s*([^\\s`]*)[^`]*$")

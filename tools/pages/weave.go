@@ -119,6 +119,9 @@ func (w *weaver) include(page, what string) (string, error) {
 	case "chapters":
 		return w.chapterTable(page)
 	}
+	if strings.HasPrefix(what, "bench ") {
+		return w.bench(page, what)
+	}
 	file, name, excerpted := included(page, what)
 	if excerpted && name == "" {
 		return "", fmt.Errorf("no name follows the #")

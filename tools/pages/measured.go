@@ -1,0 +1,66 @@
+package pages
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// resultsFile is where the bench leaves what pages may cite.
+const resultsFile = "integration/bench/results.json"
+
+// Measured is one of the bench's ratios: how many times as good a section was as
+// another program, in the rounds' median, the worst and the best of them.
+type Measured struct {
+	Section            string // as in tcp_server:pipe, or a program that is none
+	Contest, Against   string
+	Times, Least, Most float64
+	Rounds             int
+}
+
+// slow tells whether a page owes its reader a reason.
+func (m Measured) slow() bool {
+	if strings.HasPrefix(m.Against, "limit") {
+		return m.Times < 0.5
+	}
+	return m.Times < 1 && (strings.HasPrefix(m.Against, "Node") || strings.HasPrefix(m.Against, "socat"))
+}
+
+// include is how a page cites it.
+func (m Measured) include() string { return "bench " + m.Contest + ": " + m.Against }
+
+func measured(tree fs.FS) (all []Measured, err error) {
+	data, err := fs.ReadFile(tree, resultsFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(data, &all); err != nil {
+		return nil, fmt.Errorf("%s: %w", resultsFile, err)
+	}
+	return all, nil
+}
+
+// bench is a sentence with the figure of such an include.
+func (w *weaver) bench(page, what string) (string, error) {
+	all, err := measured(w.tree)
+	if err != nil {
+		return "", err
+	}
+	for _, m := range all {
+		if m.include() != what {
+			continue
+		}
+		if path.Base(page) == "README.zh-CN.md" {
+			return fmt.Sprintf("[实测](%s)：%s，成绩是 %s 的 %.2f 倍（%d 轮中为 %.2f 到 %.2f）。",
+				relative(page, "integration/bench/README.md"), m.Contest, m.Against, m.Times, m.Rounds, m.Least, m.Most), nil
+		}
+		return fmt.Sprintf("[Measured](%s): %s, %.2f times as good as %s (%.2f to %.2f in %d rounds).",
+			relative(page, "integration/bench/README.md"), m.Contest, m.Times, m.Against, m.Least, m.Most, m.Rounds), nil
+	}
+	return "", fmt.Errorf("%s has no such contest and row", resultsFile)
+}
