@@ -7,15 +7,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
-	"time"
+
+	"example.com/sockets/integration/harness"
 )
 
-// suite measures the suite itself: the tests of each chapter, the test binary and
-// the programs being built.
+// suite measures the suite itself: what the tests of a chapter cost for each of its
+// sections, the test binary and the programs being built.
 func suite() contest {
-	c := contest{name: "the suite", unit: "s", less: true, alone: true}
+	c := contest{name: "the suite", unit: "s of processor time a section", less: true, alone: true}
 	packages, _ := filepath.Glob("integration/*/*_test.go")
 	for i, file := range packages {
 		dir := filepath.Dir(file)
@@ -34,19 +36,29 @@ func suite() contest {
 			// The first run builds the programs.
 			return file.Name(), exec.Command(file.Name(), "-test.run", "^$").Run()
 		})
-		c.entries = append(c.entries, entry{name: filepath.Base(dir), measure: func(testing.TB) (score, error) {
+		chapter := filepath.Base(dir)
+		sections := 0
+		for _, section := range harness.Sections() {
+			if chapter == "all" || strings.HasPrefix(section, chapter+"/") {
+				sections++
+			}
+		}
+		if sections == 0 {
+			continue // the workshop's own tests
+		}
+		c.entries = append(c.entries, entry{name: fmt.Sprintf("%s, %d sections", chapter, sections), measure: func(testing.TB) (score, error) {
 			program, err := program()
 			if err != nil {
 				return score{}, err
 			}
 			cmd := exec.Command(program)
 			cmd.Dir = dir
-			began := time.Now()
 			if out, err := cmd.CombinedOutput(); err != nil {
 				failed := regexp.MustCompile(`(?m)^\s*--- FAIL: \S+`).FindAllString(string(out), 5)
 				return score{}, errors.Join(err, fmt.Errorf("%q", failed))
 			}
-			return score{Value: time.Since(began).Seconds()}, nil
+			// Its own and that of all it started and waited for: the inner self, its programs.
+			return score{Value: (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds() / float64(sections)}, nil
 		}})
 	}
 	return c
