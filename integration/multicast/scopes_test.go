@@ -76,6 +76,7 @@ func TestScopesIPv6(t *testing.T) {
 		expect("ff12:ffff::1", "link-local, ff12::/16, transient")
 		expect("ff3e:20:2001:db8::1", "global, ff3e::/16, unicast-prefix-based (RFC 3306)")
 		expect("ff3e:2000::1", "global, ff3e::/16, unicast-prefix-based (RFC 3306)")
+		expect("ff3e:20::1", "global, ff3e::/16, unicast-prefix-based (RFC 3306)")
 		expect("ff3e::8000:1", "global, ff3e::/32, source-specific multicast (RFC 4607)")
 		expect("ff75:140:2001:db8::1", "site-local, ff75::/16, embedded rendezvous point (RFC 3956)")
 		expect("ff25::1", "site-local, ff25::/16, reserved")
