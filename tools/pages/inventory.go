@@ -78,6 +78,7 @@ func Inventory(tree fs.FS) ([]string, error) {
 			i.section(s)
 		}
 	}
+	i.entries(chapters)
 	for _, p := range all {
 		if places != nil && p.Err != nil && strings.HasSuffix(p.Err.Error(), places.Error()) {
 			p.Woven, p.Err = p.Text, nil // it has been said

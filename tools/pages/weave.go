@@ -118,6 +118,8 @@ func (w *weaver) include(page, what string) (string, error) {
 		return w.sections(page)
 	case "chapters":
 		return w.chapterTable(page)
+	case "entries":
+		return w.entryTables(page)
 	}
 	if strings.HasPrefix(what, "bench ") {
 		return w.bench(page, what)
