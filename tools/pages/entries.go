@@ -47,7 +47,7 @@ var (
 )
 
 // inChinese has the words that may stand beside code without a Chinese form of their own.
-var inChinese = strings.NewReplacer("event `", "事件 `", "option `", "选项 `", "argument `", "参数 `", "class `", "类 `", "`, `", "`、`")
+var inChinese = strings.NewReplacer("`, option `", "`，选项 `", "`, argument `", "`，参数 `", "event `", "事件 `", "option `", "选项 `", "argument `", "参数 `", "class `", "类 `", "`, `", "`、`")
 
 // readEntries returns the groups of the table, and what is amiss in it, line by line.
 func readEntries(tree fs.FS) (groups []entryGroup, amiss []string, err error) {
