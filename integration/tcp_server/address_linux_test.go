@@ -70,6 +70,39 @@ func TestAddressZone(t *testing.T) {
 	}
 }
 
+// Go's "tcp6" on [::] is IPv6 alone, and so is Node's server with ipv6Only: an IPv4
+// client is refused, and the port is free for an IPv4 server.
+func TestAddressIPv6Only(t *testing.T) {
+	only := func(t *testing.T, h *lab.Host, port string) {
+		t.Helper()
+		reached(t, h, "[::]:"+port, "::1")
+		var ln net.Listener
+		var err, refused error
+		h.Do(func() {
+			_, refused = net.Dial("tcp4", "127.0.0.1:"+port)
+			ln, err = net.Listen("tcp4", "0.0.0.0:"+port)
+		})
+		assert.ErrorIs(t, refused, unix.ECONNREFUSED)
+		assert.NilError(t, err)
+		assert.NilError(t, ln.Close())
+	}
+	harness.Compare(t, func(t *testing.T, h *lab.Host, _ harness.Starter) {
+		var ln net.Listener
+		var err error
+		h.Do(func() { ln, err = net.Listen("tcp6", "[::]:0") })
+		assert.NilError(t, err)
+		defer ln.Close()
+		only(t, h, fmt.Sprint(peer.TCPPort(ln.Addr())))
+	}, func(t *testing.T, h *lab.Host, _ harness.Starter) {
+		p := harness.NodeScript(t, h, `
+			const server = require('node:net').createServer((socket) => socket.destroy())
+			server.listen({ port: 0, host: '::', ipv6Only: true }, () => console.log(server.address().port))
+			process.on('SIGTERM', () => server.close(() => console.log('closed')))`)
+		only(t, h, p.Line(`(\d+)`)[0])
+		p.Stop()
+	})
+}
+
 // Go's own listener is an MPTCP socket, whose address lacks the zone; the program's,
 // and Node's, is a TCP socket.
 func TestAddressMultipath(t *testing.T) {
