@@ -1,6 +1,7 @@
 package tcp_client
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -189,4 +190,43 @@ func TestCloseWithCloseEvent(t *testing.T) {
 			s.Stop()
 		})
 	}
+}
+
+// After Close each call fails with net.ErrClosed, one that waits too. In Node
+// destroyed is true, and a write is called back with ERR_STREAM_DESTROYED.
+func TestCloseAfterwards(t *testing.T) {
+	harness.Compare(t, func(t *testing.T, h *lab.Host, _ harness.Starter) {
+		ln := peer.ListenTCP(t, h, "127.0.0.1:0")
+		conn := peer.DialTCP(t, h, ln.Addr().String())
+		waits := make(chan error)
+		go func() {
+			_, err := conn.Read(make([]byte, 1))
+			waits <- err
+		}()
+		assert.NilError(t, conn.Close())
+		assert.ErrorIs(t, <-waits, net.ErrClosed)
+		for name, call := range map[string]func() error{
+			"Read":       func() error { _, err := conn.Read(make([]byte, 1)); return err },
+			"Write":      func() error { _, err := conn.Write([]byte("x")); return err },
+			"CloseWrite": conn.CloseWrite,
+			"SetLinger":  func() error { return conn.SetLinger(0) },
+			"Close":      conn.Close,
+		} {
+			assert.Check(t, errors.Is(call(), net.ErrClosed), name)
+		}
+	}, func(t *testing.T, h *lab.Host, _ harness.Starter) {
+		ln := peer.ListenTCP(t, h, "127.0.0.1:8080")
+		p := harness.NodeScript(t, h, `
+			const socket = require('node:net').connect(8080, '127.0.0.1', () => {
+				console.log(socket.destroyed)
+				socket.destroy()
+				console.log(socket.destroyed)
+				socket.write('x', (err) => console.log(err.code))
+			})`)
+		peer.AcceptTCP(t, ln)
+		for _, line := range []string{"false", "true", "ERR_STREAM_DESTROYED"} {
+			p.Line(line)
+		}
+		p.Exit(0)
+	})
 }
