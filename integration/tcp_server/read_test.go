@@ -115,3 +115,28 @@ func TestReadReset(t *testing.T) {
 		server.ExitSaying(0, want)
 	})
 }
+
+// With onread a socket of Node's that connects reads into one buffer, as much at a
+// time as that holds, and emits 'end' and no 'data'.
+func TestReadNodeOnread(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	ln := peer.ListenTCP(t, h, "127.0.0.1:8080")
+	p := harness.NodeScript(t, h, `
+		const buffer = Buffer.alloc(4)
+		const callback = (n, buf) => console.log(n, buf === buffer, buf.toString('latin1', 0, n))
+		require('node:net').connect({ port: 8080, host: '127.0.0.1', onread: { buffer, callback } })
+			.on('data', () => console.log('data')).on('end', () => console.log('end'))`)
+	conn := peer.AcceptTCP(t, ln)
+	peer.Write(t, conn, "onetwothree")
+	assert.NilError(t, conn.CloseWrite())
+	got := ""
+	for len(got) < len("onetwothree") {
+		m := p.Line(`([1-4]) true (\w+)`)
+		assert.Equal(t, m[0], fmt.Sprint(len(m[1])))
+		got += m[1]
+	}
+	assert.Equal(t, got, "onetwothree")
+	p.Line("end")
+	p.Exit(0)
+}
