@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -210,6 +211,64 @@ func TestSourceInTheKernel(t *testing.T) {
 	p = choosy(t, h) // on lo, from this machine
 	assert.DeepEqual(t, sourcesOf(t, h, "lo"), []string{"232.185.192.108 from 127.0.0.1: 1"})
 	p.Stop()
+}
+
+// A socket leaves each of its sources by itself: the others stay, and with the last the
+// group is left, with the socket open. To leave one that was not named is an error.
+func TestSourceLeaves(t *testing.T) {
+	const of1, of2 = "232.185.192.108 from 10.0.0.1: 1", "232.185.192.108 from 10.0.0.2: 1"
+	t.Parallel()
+	t.Run("Go", func(t *testing.T) {
+		t.Parallel()
+		h, one, two := shared(t)
+		p, err := sourceMember(t, h, "eth0", "10.0.0.1", "10.0.0.2")
+		assert.NilError(t, err)
+		leave := func(source string) error {
+			return p.LeaveSourceSpecificGroup(peer.InterfaceOf(t, h, "eth0"),
+				&net.UDPAddr{IP: net.IPv4(232, 185, 192, 108)}, &net.UDPAddr{IP: net.ParseIP(source)})
+		}
+		assert.NilError(t, leave("10.0.0.1"))
+		assert.DeepEqual(t, sourcesOf(t, h, "eth0"), []string{of2})
+		assert.ErrorIs(t, leave("10.0.0.1"), unix.EADDRNOTAVAIL)
+		sendToSource(t, one, "1")
+		_, from := sendToSource(t, two, "1")
+		_, _, src := peer.Hear(t, p)
+		assert.Equal(t, src, from) // and not one's
+		assert.NilError(t, leave("10.0.0.2"))
+		assert.DeepEqual(t, peer.Memberships(t, h, "eth0"), []string{"224.0.0.1"})
+	})
+	t.Run("Node", func(t *testing.T) {
+		t.Parallel()
+		h, one, two := shared(t)
+		p := harness.NodeScript(t, h, `
+const socket = require('dgram').createSocket('udp4')
+const todo = ['10.0.0.1', '10.0.0.1', '10.0.0.2']
+socket.bind(8080, '232.185.192.108', () => {
+  for (const source of ['10.0.0.1', '10.0.0.2']) socket.addSourceSpecificMembership(source, '232.185.192.108', '10.0.0.9')
+  console.log('joined')
+})
+process.stdin.on('data', () => {
+  try { socket.dropSourceSpecificMembership(todo.shift(), '232.185.192.108', '10.0.0.9'); console.log('left') } catch (err) { console.log(err.code) }
+})
+socket.on('message', (data, rinfo) => console.log(rinfo.address))
+`)
+		p.Line("joined")
+		filters := sourcesOf(t, h, "eth0")
+		slices.Sort(filters)
+		assert.DeepEqual(t, filters, []string{of1, of2})
+		p.Write("\n")
+		p.Line("left")
+		assert.DeepEqual(t, sourcesOf(t, h, "eth0"), []string{of2})
+		p.Write("\n")
+		p.Line("EADDRNOTAVAIL")
+		sendToSource(t, one, "1")
+		sendToSource(t, two, "1")
+		p.Line(`10\.0\.0\.2`) // and not one's
+		p.Write("\n")
+		p.Line("left")
+		assert.DeepEqual(t, peer.Memberships(t, h, "eth0"), []string{"224.0.0.1"})
+		stopNode(p)
+	})
 }
 
 // Version 3 of IGMP names the source, which versions 1 and 2 cannot. The kernel
