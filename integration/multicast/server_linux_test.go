@@ -168,6 +168,49 @@ func TestServerRoute(t *testing.T) {
 	}
 }
 
+// The interface that was chosen can be taken back: then the routes decide again.
+func TestServerInterfaceTakenBack(t *testing.T) {
+	hears := func(t *testing.T, h *lab.Host) func(by string) {
+		other := lab.NewHost(t, "other")
+		lab.Link(t, h, "10.0.0.1/24", other, "10.0.0.2/24")
+		lab.Link(t, h, "10.0.1.1/24", other, "10.0.1.2/24")
+		h.Route(t, "0.0.0.0/0", "10.0.0.2")
+		far := peer.Member(t, other, peer.NotesGroup, "eth0")
+		assert.NilError(t, far.JoinGroup(peer.InterfaceOf(t, other, "eth1"), &net.UDPAddr{IP: net.IPv4(230, 185, 192, 108)}))
+		return func(by string) {
+			t.Helper()
+			_, cm, _ := peer.Hear(t, far)
+			assert.Equal(t, cm.IfIndex, peer.InterfaceOf(t, other, by).Index)
+		}
+	}
+	harness.Compare(t, func(t *testing.T, h *lab.Host, _ harness.Starter) {
+		heard := hears(t, h)
+		conn := peer.ListenUDP(t, h, "udp4", "0.0.0.0:0")
+		for _, c := range []struct {
+			set *net.Interface
+			by  string
+		}{{peer.InterfaceOf(t, h, "eth1"), "eth1"}, {nil, "eth0"}} {
+			assert.NilError(t, ipv4.NewPacketConn(conn).SetMulticastInterface(c.set))
+			peer.SendUDP(t, conn, netip.MustParseAddrPort(peer.NotesGroup), "x")
+			heard(c.by)
+		}
+	}, func(t *testing.T, h *lab.Host, _ harness.Starter) {
+		heard := hears(t, h)
+		for set, by := range map[string]string{"": "eth1", "server.setMulticastInterface('0.0.0.0')": "eth0"} {
+			p := harness.NodeScript(t, h, `
+const server = require('dgram').createSocket('udp4')
+server.bind(0, () => {
+  server.setMulticastInterface('10.0.1.1')
+  `+set+`
+  server.send('x', 8080, '230.185.192.108', () => server.close())
+})
+`)
+			p.Exit(0)
+			heard(by)
+		}
+	})
+}
+
 // The notes' server ends with a TypeError, and not one datagram was sent, although
 // there is a route and a member.
 func TestServerOfTheNotes(t *testing.T) {
