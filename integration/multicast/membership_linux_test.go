@@ -295,6 +295,26 @@ func TestMembershipTwice(t *testing.T) {
 	assert.DeepEqual(t, peer.Memberships(t, a, "eth0"), []string{"230.185.192.108", "224.0.0.1"})
 }
 
+// Workers of a Node cluster share one socket, and so the second join is EADDRINUSE. A
+// socket that is not bound is bound by joining, to a free port.
+func TestMembershipNodeCluster(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	p := harness.Node(t, h)("testdata/cluster.js")
+	p.Line("joined")
+	p.Line("EADDRINUSE")
+	p.Exit(0)
+
+	p = harness.NodeScript(t, h, `
+const socket = require('dgram').createSocket('udp4')
+socket.addMembership('230.185.192.108', '127.0.0.1')
+console.log(socket.address().address, socket.address().port)
+socket.close()
+`)
+	p.Line(`0\.0\.0\.0 [1-9]\d*`)
+	p.Exit(0)
+}
+
 // A socket may be in igmp_max_memberships groups (the kernel's ip-sysctl.rst), 20 unless
 // somebody has set it.
 func TestMembershipLimit(t *testing.T) {
