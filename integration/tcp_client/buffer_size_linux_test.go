@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -100,6 +101,64 @@ func TestBufferSizeIsTheKernels(t *testing.T) {
 			assert.Equal(t, len(readToFIN(t, remote)), wrote)
 		})
 	}
+}
+
+// A program can have less under way: SetWriteBuffer ends the growth, at twice its number,
+// and TCP_NOTSENT_LOWAT leaves little that has not been sent.
+func TestBufferSizeLess(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	ln := peer.ListenTCP(t, h, "127.0.0.1:0")
+	full := func(set func(conn *net.TCPConn) error) (queued, unsent int) {
+		conn := peer.DialTCP(t, h, ln.Addr().String())
+		peer.AcceptTCP(t, ln) // and never reads
+		assert.NilError(t, set(conn))
+		raw, err := conn.SyscallConn()
+		assert.NilError(t, err)
+		peer.Until(t, "the window is shut, and the kernel takes no more", func() bool {
+			shut := slices.ContainsFunc(peer.TCPSockets(t, h), func(s peer.TCPSocket) bool {
+				return s.Local == peer.TCPPort(conn.LocalAddr()) && s.Sending > 0 && s.Timer == 4
+			})
+			more := 0
+			assert.NilError(t, raw.Control(func(fd uintptr) {
+				var n int
+				for err = nil; err == nil; more += max(n, 0) {
+					n, err = unix.Write(int(fd), make([]byte, 4096))
+				}
+			}))
+			assert.ErrorIs(t, err, unix.EAGAIN)
+			return shut && more == 0
+		})
+		return queue(t, conn, unix.SIOCOUTQ), queue(t, conn, unix.SIOCOUTQNSD)
+	}
+	usual, _ := full(func(*net.TCPConn) error { return nil })
+	queued, _ := full(func(conn *net.TCPConn) error { return conn.SetWriteBuffer(32768) })
+	assert.Assert(t, usual > 1<<19 && 0 < queued && queued <= 65536, "%d, %d", usual, queued)
+	_, unsent := full(func(conn *net.TCPConn) (err error) {
+		raw, _ := conn.SyscallConn()
+		raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, 16384) })
+		return err
+	})
+	assert.Assert(t, unsent <= 16384+65536, "%d", unsent) // and a segment as large as lo takes
+}
+
+// Node's highWaterMark is the mark of its own queue.
+func TestBufferSizeNodeMark(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	p := harness.NodeScript(t, h, `
+const server = require('node:net').createServer({ highWaterMark: 1000 }, (socket) => {
+  socket.cork() // else the kernel has it at once
+  console.log(socket.write(Buffer.alloc(999)), socket.write(Buffer.alloc(1)))
+  socket.destroy()
+  server.close(() => console.log('closed'))
+}).listen(8080, '127.0.0.1', () => console.log('listening'))
+`)
+	p.Line("listening")
+	peer.DialTCP(t, h, "127.0.0.1:8080")
+	p.Line("true false")
+	p.Line("closed")
+	p.Exit(0)
 }
 
 // What was sent counts as queued until it is acknowledged: from a peer that is
