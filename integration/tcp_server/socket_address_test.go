@@ -103,3 +103,19 @@ func TestSocketAddressReset(t *testing.T) {
 		server.ExitSaying(0, want)
 	})
 }
+
+// In Node an accepted socket knows its server; one that has connected has none.
+func TestSocketAddressNodeServer(t *testing.T) {
+	t.Parallel()
+	p := harness.NodeScript(t, lab.NewHost(t, "h"), `
+		const net = require('node:net')
+		const server = net.createServer((accepted) => {
+			console.log(accepted.server === server, client.server === null)
+			accepted.destroy()
+			server.close()
+		})
+		let client
+		server.listen(0, '127.0.0.1', () => { client = net.connect(server.address().port, '127.0.0.1').resume() })`)
+	p.Line("true true")
+	p.Exit(0)
+}
