@@ -87,3 +87,22 @@ func TestSendDontFragment(t *testing.T) {
 	_, err = conn.WriteToUDPAddrPort(make([]byte, 1473), to)
 	assert.ErrorIs(t, err, unix.EMSGSIZE)
 }
+
+// Node looks a name up for each send.
+func TestSendNodeLooksUpEachTime(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	peer.Names(t, h, "127.0.0.1 server")
+	one, two := peer.ListenUDP(t, h, "udp4", "127.0.0.1:8080"), peer.ListenUDP(t, h, "udp4", "127.0.0.2:8080")
+	node := harness.NodeScript(t, h, `
+		const socket = require('dgram').createSocket('udp4')
+		socket.send('first', 8080, 'server', () => {
+			require('fs').writeFileSync('/etc/hosts', '127.0.0.2 server\n')
+			socket.send('second', 8080, 'server', () => socket.close())
+		})`)
+	node.Exit(0)
+	data, _ := peer.ReceiveUDP(t, one)
+	assert.Equal(t, data, "first")
+	data, _ = peer.ReceiveUDP(t, two)
+	assert.Equal(t, data, "second")
+}
