@@ -194,6 +194,49 @@ func TestKeepaliveNodeRoundsDown(t *testing.T) {
 	c.Stop()
 }
 
+// Node's sockets have it on from the start by options, of net.connect and, for those
+// that are accepted, of net.createServer.
+func TestKeepaliveNodeOptions(t *testing.T) {
+	t.Parallel()
+	const options = `{ keepAlive: true, keepAliveInitialDelay: 9000, port: 8080, host: '127.0.0.1' }`
+	of := func(t *testing.T, p *harness.Program) {
+		t.Helper()
+		for _, c := range []struct{ level, name, want int }{
+			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 9},
+		} {
+			assert.Equal(t, peer.Option(t, p, false, c.level, c.name), c.want)
+		}
+	}
+	t.Run("connect", func(t *testing.T) {
+		t.Parallel()
+		h := lab.NewHost(t, "h")
+		ln := peer.ListenTCP(t, h, "127.0.0.1:8080")
+		p := harness.NodeScript(t, h, `require('node:net').connect(`+options+`, () => console.log('connected')).resume()`)
+		remote := peer.AcceptTCP(t, ln)
+		p.Line("connected")
+		of(t, p)
+		assert.NilError(t, remote.Close())
+		p.Exit(0)
+	})
+	t.Run("createServer", func(t *testing.T) {
+		t.Parallel()
+		h := lab.NewHost(t, "h")
+		p := harness.NodeScript(t, h, `
+			const server = require('node:net').createServer(`+options+`, (socket) => {
+				console.log('accepted')
+				socket.resume().on('end', () => server.close(() => console.log('closed')))
+			}).listen(8080, '127.0.0.1', () => console.log('listening'))`)
+		p.Line("listening")
+		client := peer.DialTCP(t, h, "127.0.0.1:8080")
+		p.Line("accepted")
+		of(t, p)
+		assert.NilError(t, client.Close())
+		p.Line("closed")
+		p.Exit(0)
+	})
+}
+
 // cutOff is a connection from a host to another whose cable is then pulled. Its own
 // link stays up.
 func cutOff(t *testing.T, prepare func(a *lab.Host), config net.KeepAliveConfig) (a *lab.Host, conn *net.TCPConn) {

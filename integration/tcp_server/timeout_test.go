@@ -117,11 +117,11 @@ func TestTimeoutNodeClosesNothing(t *testing.T) {
 	server := harness.Node(t, h)("testdata/timeout.js")
 	addr := server.Ready()
 	first := peer.DialTCP(t, h, addr)
-	server.Line(peer.Of(first) + `is idle`)
+	server.Line(peer.Of(first) + `is idle, timeout 200`)
 	// Were the first idle a second time, it would say so before this one.
 	second := peer.DialTCP(t, h, addr)
-	server.Line(peer.Of(second) + `is idle`)
+	server.Line(peer.Of(second) + `is idle, timeout 200`)
 	peer.Echoes(t, first, "hello")
-	server.Line(peer.Of(first) + `is idle`)
+	server.Line(peer.Of(first) + `is idle, timeout 200`)
 	server.Stop()
 }
