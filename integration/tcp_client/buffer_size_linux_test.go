@@ -103,7 +103,7 @@ func TestBufferSizeIsTheKernels(t *testing.T) {
 	}
 }
 
-// A program can have less under way: SetWriteBuffer ends the growth, at twice its number,
+// A program can have less under way: SetWriteBuffer ends the growth, at about twice its number,
 // and TCP_NOTSENT_LOWAT leaves little that has not been sent.
 func TestBufferSizeLess(t *testing.T) {
 	t.Parallel()
@@ -133,7 +133,7 @@ func TestBufferSizeLess(t *testing.T) {
 	}
 	usual, _ := full(func(*net.TCPConn) error { return nil })
 	queued, _ := full(func(conn *net.TCPConn) error { return conn.SetWriteBuffer(32768) })
-	assert.Assert(t, usual > 1<<19 && 0 < queued && queued <= 65536, "%d, %d", usual, queued)
+	assert.Assert(t, usual > 1<<19 && 0 < queued && queued <= 65536+65536, "%d, %d", usual, queued) // a segment may go beyond it
 	_, unsent := full(func(conn *net.TCPConn) (err error) {
 		raw, _ := conn.SyscallConn()
 		raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, 16384) })
