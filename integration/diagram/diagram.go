@@ -27,6 +27,14 @@ func (d Diagram) between(s Step) (from, to int, ok bool) {
 	return from, to, from >= 0 && to >= 0 && from != to
 }
 
+// said is a step in words, where it cannot be an arrow.
+func (s Step) said() string {
+	if s.From == "" {
+		return s.Label
+	}
+	return s.From + " → " + s.To + ": " + s.Label
+}
+
 // byLength returns the arrows, the shortest first.
 func (d Diagram) byLength() (arrows []Step) {
 	length := func(s Step) int {

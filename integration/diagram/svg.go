@@ -42,7 +42,7 @@ func (d Diagram) SVG(lang string) []byte {
 		if !ok {
 			middle := (x[0] + x[len(x)-1]) / 2
 			fmt.Fprintf(&b, `<text class="note" x="%.1f" y="%.1f">%s</text>
-`, max(middle, textWidth(s.Label)/2), y-2, html.EscapeString(s.Label))
+`, max(middle, textWidth(s.said())/2), y-2, html.EscapeString(s.said()))
 			continue
 		}
 		k, full := kindOf(s.Label, lang)
@@ -111,7 +111,9 @@ func (d Diagram) columns() (x []float64, width float64) {
 		}
 	}
 	for _, s := range d.Steps {
-		width = max(width, textWidth(s.Label))
+		if _, _, ok := d.between(s); !ok {
+			width = max(width, textWidth(s.said()))
+		}
 	}
 	n := len(x) - 1
 	return x, max(width, x[n]+boxWidth(d.Parties[n])/2+margin)
@@ -125,7 +127,7 @@ func textWidth(text string) float64 { return float64(cells(text)) * letter }
 func (d Diagram) words(lang string) (title, desc string) {
 	var all strings.Builder
 	for i, s := range d.Steps {
-		said := s.Label
+		said := s.said()
 		if _, _, ok := d.between(s); ok && strings.HasPrefix(lang, "zh") {
 			said = fmt.Sprintf("%s 到 %s：%s", s.From, s.To, s.Label)
 		} else if ok {

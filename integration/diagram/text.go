@@ -43,9 +43,9 @@ func (d Diagram) Text(width int, colour bool) string {
 		from, to, ok := d.between(step)
 		if !ok {
 			if len(x) == 1 {
-				centred(step.Label, -1, size, "2")
+				centred(step.said(), -1, size, "2")
 			} else {
-				centred(step.Label, x[0], x[len(x)-1], "2")
+				centred(step.said(), x[0], x[len(x)-1], "2")
 			}
 			continue
 		}
@@ -150,12 +150,12 @@ func (d Diagram) list(width int, colour bool) string {
 	var s sheet
 	s.width = width
 	for _, step := range d.Steps {
-		text, sgr := step.Label, "2"
+		sgr := "2"
 		if _, _, ok := d.between(step); ok {
 			k, _ := kindOf(step.Label, "")
-			text, sgr = step.From+" → "+step.To+": "+text, k.sgr
+			sgr = k.sgr
 		}
-		for _, part := range wrap(text, width) {
+		for _, part := range wrap(step.said(), width) {
 			s.put(s.add(), 0, part, sgr)
 		}
 	}

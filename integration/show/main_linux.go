@@ -1,49 +1,60 @@
-// Show runs a section and its peer on two hosts of the lab, joined by a cable,
-// and draws what crossed it.
+// Show runs a section, or any other program, and its peer on two hosts of the lab,
+// joined by a cable, and draws what crossed it.
 //
 //	./bazelw run //integration/show -- tcp_server:half_open tcp_client:client
+//	./bazelw run //integration/show -- 'python3 server.py 10.0.0.1:8080' tcp_client:client
 package main
 
 import (
-	"bytes"
+	"cmp"
+	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
-	"path"
+	"os/signal"
+	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"example.com/sockets/integration/diagram"
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
 	"example.com/sockets/integration/wire"
 )
 
+// The tests that harness is for have flags, which are not for people.
 var (
-	wait = flag.Duration("for", 3*time.Second, "how `long` to let programs run that do not end by themselves")
-	pcap = flag.String("pcap", "", "also write what crossed to this `file`, for Wireshark")
+	flags   = flag.NewFlagSet("show", flag.ExitOnError)
+	most    = flags.Duration("for", 3*time.Second, "how long to let programs run that do not end by themselves: a `time`, as in 10s or 1m")
+	all     = flags.Bool("all", false, "draw every segment as it crossed, bare ACKs too")
+	mermaid = flags.Bool("mermaid", false, "print the diagram in Mermaid's language, and nothing else on stdout")
+	svg     = flags.String("svg", "", "draw to this `file` too")
+	pcap    = flags.String("pcap", "", "write what crossed to this `file` too, for Wireshark")
 )
 
 func main() {
-	flag.Usage = func() {
-		fmt.Fprint(os.Stderr, `show runs a section and its peer on two hosts and draws what crossed the wire.
-The one that listens comes first. A section's own flags go with it, in quotes:
+	flags.Usage = func() {
+		fmt.Fprint(os.Stderr, `show runs a program and its peer on two hosts and draws what crosses the wire.
 
   show tcp_server:half_open tcp_client:client
   show 'tcp_server:half_open -allow=false' 'tcp_client:client -message hi'
+  show 'python3 server.py 10.0.0.1:8080' tcp_client:client
 
-The first is at 10.0.0.1, the second at 10.0.0.2, and -addr, or -interface for
-multicast, is set accordingly unless you give it.
+The one that listens comes first. Each is a section or any other command, as a
+shell takes it, in quotes if it is more than a word. The first is at 10.0.0.1, the
+second at 10.0.0.2, either on eth0; a section gets -addr, or -interface for
+multicast, accordingly, unless you give it. Ctrl+C ends both and draws what has
+crossed so far.
 
 `)
-		flag.PrintDefaults()
+		flags.PrintDefaults()
 	}
-	flag.Parse()
-	if flag.NArg() < 1 || flag.NArg() > 2 {
-		flag.Usage()
+	flags.Parse(os.Args[1:])
+	if flags.NArg() < 1 || flags.NArg() > 2 {
+		flags.Usage()
 		os.Exit(2)
 	}
 	os.Exit(harness.Main(play{}))
@@ -52,124 +63,155 @@ multicast, is set accordingly unless you give it.
 // play is what harness.Main runs inside the lab.
 type play struct{}
 
-func (play) Run() int {
+func (play) Run() (code int) {
+	interrupt := make(chan os.Signal, 1)
+	signal.Notify(interrupt, os.Interrupt, syscall.SIGTERM)
 	s := &harness.Stage{Command: "show"}
 	defer s.End()
-	var actors []*actor
-	for i, arg := range flag.Args() {
-		words := strings.Fields(arg)
-		if len(words) == 0 {
-			misuse("an empty argument")
-		}
-		section := strings.Replace(words[0], ":", "/", 1)
-		if !slices.Contains(harness.Sections(), section) {
-			misuse("there is no section %s; there are %s", words[0],
-				strings.ReplaceAll(strings.Join(harness.Sections(), ", "), "/", ":"))
-		}
-		a := &actor{name: path.Base(section), out: os.Stdout, spoke: make(chan struct{})}
-		if i == 1 && a.name == actors[0].name {
-			a.name += "2"
-		}
-		a.cmd = exec.Command(harness.Binary(s, section), address(section, words[1:])...)
-		a.cmd.Stdout, a.cmd.Stderr = a, a
-		a.host = lab.NewHost(s, a.name)
-		actors = append(actors, a)
+
+	actors, err := cast(s, flags.Args())
+	if err != nil {
+		s.Errorf("%v", err)
+		return 2
 	}
-	first, second := actors[0].host, lab.NewHost(s, "nobody")
 	parties := []wire.Party{{Name: "peer", Addr: "10.0.0.2"}, {Name: actors[0].name, Addr: "10.0.0.1"}}
+	first, second := actors[0].host, lab.NewHost(s, "peer")
 	if len(actors) == 2 {
-		second, parties[0].Name = actors[1].host, actors[1].name
+		parties[0].Name, second = actors[1].name, actors[1].host
 	}
 	lab.Link(s, second, "10.0.0.2/24", first, "10.0.0.1/24")
 	capture := wire.Start(s, first, "eth0")
+	acted := act(actors, interrupt)
+	capture.Settle()
 
-	timer := time.After(*wait)
-	for _, a := range actors {
-		if err := a.host.Start(a.cmd); err != nil {
-			s.Fatalf("%v", err)
-		}
-		a.ended = make(chan struct{})
-		go func() {
-			a.cmd.Wait()
-			close(a.ended)
-		}()
-		select {
-		case <-a.spoke: // ready
-		case <-a.ended:
-		case <-timer:
+	for _, err := range []error{acted, draw(capture, parties), save(capture)} {
+		if err != nil {
+			s.Errorf("%v", err)
+			code = 1
 		}
 	}
-	select {
-	case <-actors[len(actors)-1].ended:
-	case <-timer:
-	}
-	for _, a := range slices.Backward(actors) {
-		a.cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-a.ended:
-		case <-time.After(2 * time.Second):
-			a.cmd.Process.Kill()
-			<-a.ended
-		}
-	}
-	events := capture.Settle()
-	fmt.Printf("\n%s", wire.Diagram(wire.Merge(events), parties...).Mermaid())
-	if *pcap != "" {
-		if err := capture.Save(*pcap); err != nil {
-			s.Fatalf("%v", err)
-		}
-	}
-	return 0
+	return code
 }
 
-// address adds the flags that take a section out of its own machine.
-func address(section string, args []string) []string {
-	name, value := "-addr", "10.0.0.1:8080"
-	switch chapter, _, _ := strings.Cut(section, "/"); {
-	case section == "broadcast/client" || section == "multicast/scopes":
-		return args
-	case chapter == "broadcast":
-		value = "10.0.0.255:8080"
-	case chapter == "multicast":
-		name, value = "-interface", "eth0"
-	}
-	if slices.ContainsFunc(args, func(arg string) bool {
-		return strings.HasPrefix(arg, name) || strings.HasPrefix(arg, "-"+name)
-	}) {
-		return args
-	}
-	return append([]string{name, value}, args...)
-}
-
-// actor is a program on its host. What it prints appears at once, with its name.
-type actor struct {
-	name  string
-	host  *lab.Host
-	cmd   *exec.Cmd
-	out   io.Writer
-	spoke chan struct{} // closed at its first line
-	ended chan struct{}
-	rest  []byte
-	told  bool
-}
-
-func (a *actor) Write(data []byte) (int, error) {
-	a.rest = append(a.rest, data...)
-	for {
-		line, rest, ok := bytes.Cut(a.rest, []byte("\n"))
-		if !ok {
-			return len(data), nil
+// act starts the programs one after the other, waits, and ends them.
+func act(actors []*actor, interrupt <-chan os.Signal) error {
+	defer func() {
+		for _, a := range slices.Backward(actors) {
+			a.end()
 		}
-		fmt.Fprintf(a.out, "%-10s | %s\n", a.name, line)
-		a.rest = rest
-		if !a.told {
-			a.told = true
-			close(a.spoke)
+	}()
+	for i, a := range actors {
+		if err := a.start(); err != nil {
+			return fmt.Errorf("%s: %w", a.name, err)
+		}
+		what, done := a.name+" to say its first line", a.ready
+		if a.foreign {
+			what = a.name + " to say its first line, or to listen"
+		}
+		if i == len(actors)-1 {
+			what, done = a.name+" to end (see -for; Ctrl+C ends it now)", a.ended
+		}
+		if interrupted := a.await(what, done, *most, interrupt); interrupted {
+			return nil
+		}
+		if a.over() && i < len(actors)-1 && !a.cmd.ProcessState.Success() {
+			return fmt.Errorf("%s ended before %s was started: %v", a.name, actors[i+1].name, a.cmd.ProcessState)
 		}
 	}
+	return nil
 }
 
-func misuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "show: "+format+"\n", args...)
-	os.Exit(2)
+// pause is how long nothing has to cross before the diagram says so.
+const pause = time.Second / 2
+
+// draw draws what has crossed.
+func draw(capture *wire.Capture, parties []wire.Party) error {
+	events, merge := wire.Events(capture.Packets()), wire.Merge
+	if *all {
+		events, merge = wire.Segments(capture.Packets()), slices.Clone
+	}
+	if len(events) == 0 {
+		return errors.New("nothing has crossed the wire between 10.0.0.1 and 10.0.0.2")
+	}
+	d := paced(events, merge, parties)
+	if !*all && len(d.Steps) > readable {
+		d = paced(events, bulk, parties)
+		d.Steps = append(d.Steps, diagram.Note("data in between is joined; -all shows each segment"))
+	}
+	if *mermaid {
+		fmt.Print(d.Mermaid())
+	} else {
+		fmt.Printf("\n%s", d.Text(terminal(os.Stdout)))
+	}
+	if *svg != "" {
+		return os.WriteFile(userPath(*svg), d.SVG("en"), 0o666)
+	}
+	return nil
+}
+
+// paced is a diagram that also tells of pauses. What crossed between two of them is
+// merged.
+func paced(events []wire.Event, merge func([]wire.Event) []wire.Event, parties []wire.Party) (d diagram.Diagram) {
+	for start, i := 0, 1; i <= len(events); i++ {
+		last := i == len(events)
+		if !last && events[i].Time.Sub(events[i-1].Time) < pause {
+			continue
+		}
+		steps := d.Steps
+		d = wire.Diagram(merge(events[start:i]), parties...)
+		d.Steps = append(steps, d.Steps...)
+		if start = i; !last {
+			d.Steps = append(d.Steps, diagram.Note(fmt.Sprintf("%.1f s later", events[i].Time.Sub(events[i-1].Time).Seconds())))
+		}
+	}
+	return d
+}
+
+// readable is how many arrows people can read.
+const readable = 60
+
+// bulk merges the data of each direction also where the other's is in between.
+func bulk(events []wire.Event) (merged []wire.Event) {
+	at := map[wire.Event]int{}
+	for _, e := range events {
+		from := wire.Event{From: e.From, To: e.To}
+		if i, known := at[from]; known && e.Kind == wire.Data {
+			merged[i].Bytes += e.Bytes
+			continue
+		}
+		if e.Kind != wire.Data {
+			clear(at)
+		} else {
+			at[from] = len(merged)
+		}
+		merged = append(merged, e)
+	}
+	return merged
+}
+
+func save(capture *wire.Capture) error {
+	if *pcap == "" {
+		return nil
+	}
+	return capture.Save(userPath(*pcap))
+}
+
+// terminal tells how wide a terminal is, and whether it is to have colours
+// (no-color.org). What is no terminal is taken for one of 80 columns, without.
+func terminal(f *os.File) (width int, colour bool) {
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 80, false
+	}
+	return max(2, cmp.Or(int(size.Col), 80)), os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// userDir is the folder that the user stands in.
+func userDir() string { return cmp.Or(os.Getenv("BUILD_WORKING_DIRECTORY"), ".") } // bazel run sets it
+
+func userPath(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(userDir(), name)
 }

@@ -47,7 +47,7 @@ type Event struct {
 	Group    netip.Addr // of an IGMP event
 	Source   netip.Addr // of an IGMP event for one source
 	Offset   int        // of a fragment, in bytes
-	Text     string     // of an ICMP event
+	Text     string     // of an ICMP event; or of a segment that is told whole, see Segments
 }
 
 func (e Event) String() string {
@@ -74,10 +74,29 @@ type flow struct{ from, to netip.AddrPort }
 // the handshake's and those that answer a probe), retransmissions, segments that
 // overtake one another, what is said after both FINs, ARP, and IPv6's neighbour
 // discovery.
-func Events(packets []gopacket.Packet) (events []Event) {
-	streams := map[flow]*stream{}
+func Events(packets []gopacket.Packet) []Event {
 	states := map[Event]Kind{} // what a host last said of a group
-	for _, packet := range asSent(packets) {
+	return tell(asSent(packets), segment, func(of Event, kind Kind) (news bool) {
+		// It is said more than once, lest it be lost (RFC 3376, 8.1).
+		news = states[of] != kind
+		states[of] = kind
+		return news
+	})
+}
+
+// Segments tells what packets say one by one, as they crossed: of what Events leaves
+// out only ARP and neighbour discovery are not there.
+func Segments(packets []gopacket.Packet) []Event {
+	return tell(packets, whole, func(Event, Kind) bool { return true })
+}
+
+func tell(
+	packets []gopacket.Packet,
+	segment func(map[flow]*stream, Event, *layers.TCP) []Event,
+	news func(of Event, kind Kind) bool, // of a membership
+) (events []Event) {
+	streams := map[flow]*stream{}
+	for _, packet := range packets {
 		e := Event{Time: packet.Metadata().Timestamp}
 		switch ip := packet.NetworkLayer().(type) {
 		case *layers.IPv4:
@@ -115,10 +134,7 @@ func Events(packets []gopacket.Packet) (events []Event) {
 				events = append(events, e)
 			case *layers.IGMP: // version 3, RFC 3376
 				for _, r := range memberships(l) {
-					// It is said more than once, lest it be lost (RFC 3376, 8.1).
-					of := Event{From: e.From, Group: r.Group, Source: r.Source}
-					if states[of] != r.Kind {
-						states[of] = r.Kind
+					if news(Event{From: e.From, Group: r.Group, Source: r.Source}, r.Kind) {
 						r.Time, r.From, r.To, r.TTL = e.Time, e.From, e.To, e.TTL
 						events = append(events, r)
 					}
@@ -266,6 +282,67 @@ func segment(streams map[flow]*stream, e Event, tcp *layers.TCP) (events []Event
 	return events
 }
 
+// whole tells of one segment in one event.
+func whole(streams map[flow]*stream, e Event, tcp *layers.TCP) []Event {
+	key := flow{e.From, e.To}
+	s, peer := streams[key], streams[flow{e.To, e.From}]
+	if s == nil || tcp.SYN && tcp.Seq != s.syn { // of another connection from the same port
+		s = &stream{syn: tcp.Seq, next: tcp.Seq}
+		if !tcp.SYN { // the capture began after the connection
+			s.syn--
+		}
+		streams[key] = s
+	}
+	size := len(tcp.Payload)
+	end := tcp.Seq + uint32(size)
+	if tcp.SYN || tcp.FIN {
+		end++
+	}
+	again := end != tcp.Seq && int32(end-s.next) <= 0
+	e.Seq, e.Bytes = tcp.Seq-s.syn, size
+	var parts []string
+	if size > 0 {
+		parts = append(parts, count(size))
+	}
+	for _, flag := range []struct {
+		set  bool
+		kind Kind
+	}{{tcp.SYN, SYN}, {tcp.FIN, FIN}, {tcp.RST, RST}} {
+		if flag.set {
+			parts = append(parts, string(flag.kind))
+		}
+	}
+	switch {
+	case len(parts) == 0 && int32(tcp.Seq-s.next) < 0:
+		e.Kind, parts = Probe, []string{string(Probe)}
+	case len(parts) == 0:
+		e.Kind, parts = ACK, []string{string(ACK)}
+		if peer != nil {
+			parts[0] = fmt.Sprintf("%s %d", ACK, tcp.Ack-peer.syn)
+		}
+	case tcp.SYN && tcp.ACK:
+		e.Kind, parts = SYNACK, append(parts, string(ACK))
+	case tcp.SYN:
+		e.Kind = SYN
+	case tcp.RST:
+		e.Kind = RST
+	case tcp.FIN:
+		e.Kind, parts = FIN, append(parts, fmt.Sprintf("seq %d", e.Seq))
+	default:
+		e.Kind, parts = Data, append(parts, fmt.Sprintf("seq %d", e.Seq))
+	}
+	if tcp.Window == 0 && !tcp.RST {
+		parts = append(parts, "window 0")
+	}
+	e.Text = strings.Join(parts, ", ")
+	if again {
+		e.Text += " again"
+	} else {
+		s.next = end
+	}
+	return []Event{e}
+}
+
 func addr(ip []byte) netip.Addr {
 	a, _ := netip.AddrFromSlice(ip)
 	return a.Unmap()
@@ -367,6 +444,9 @@ func Diagram(events []Event, parties ...Party) (d diagram.Diagram) {
 
 // Label is what a diagram says of the event.
 func (e Event) Label() string {
+	if e.Text != "" && e.Kind != ICMP {
+		return e.Text
+	}
 	switch e.Kind {
 	case Data:
 		if e.Bytes == Many {

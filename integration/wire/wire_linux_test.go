@@ -92,6 +92,65 @@ b: FIN, seq 7
 	}
 }
 
+// Segments tells of every segment, as it crossed: of what Events leaves out as well.
+func TestSegments(t *testing.T) {
+	a, b, c := cable(t)
+	client, server := pair(t, a, b, "10.0.0.2:8080")
+	client.SetNoDelay(true)
+	fmt.Fprint(client, "hello")
+	io.ReadFull(server, make([]byte, 5))
+	each := func(what string, segment string) {
+		t.Helper()
+		c.Await(what, func([]Event) bool { return strings.Contains(brief(Segments(c.Packets())), segment) })
+	}
+	each("the delayed ACK", "b: ACK 6\n")
+	assert.NilError(t, client.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Hour, Count: 2}))
+	each("a probe", "a: probe\nb: ACK 6\n")
+	server.SetLinger(0)
+	server.Close()
+	each("RST", "b: RST\n")
+	assert.Equal(t, brief(Segments(asSent(c.Packets()))), `a: SYN
+b: SYN, ACK
+a: ACK 1
+a: 5 bytes, seq 1
+b: ACK 6
+a: probe
+b: ACK 6
+b: RST
+`)
+}
+
+// What is sent again says so, and bytes that carry FIN are one arrow.
+func TestSegmentsAgain(t *testing.T) {
+	ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: net.IPv4(10, 0, 0, 1), DstIP: net.IPv4(10, 0, 0, 2)}
+	var packets []gopacket.Packet
+	add := func(tcp layers.TCP, payload string) {
+		tcp.SrcPort, tcp.DstPort, tcp.Window = 50001, 8080, 100
+		tcp.SetNetworkLayerForChecksum(ip)
+		buf := gopacket.NewSerializeBuffer()
+		assert.NilError(t, gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, ip, &tcp, gopacket.Payload(payload)))
+		packets = append(packets, gopacket.NewPacket(buf.Bytes(), layers.LayerTypeIPv4, gopacket.Default))
+	}
+	for range 2 {
+		add(layers.TCP{SYN: true, Seq: 1<<32 - 3}, "")
+	}
+	for range 2 {
+		add(layers.TCP{ACK: true, Seq: 1<<32 - 2}, "hello")
+	}
+	for range 2 {
+		add(layers.TCP{ACK: true, FIN: true, Seq: 3}, "!")
+	}
+	add(layers.TCP{SYN: true, Seq: 1000}, "") // the port's next connection
+	assert.Equal(t, brief(Segments(packets)), `a: SYN
+a: SYN again
+a: 5 bytes, seq 1
+a: 5 bytes, seq 1 again
+a: 1 byte, FIN, seq 6
+a: 1 byte, FIN, seq 6 again
+a: SYN
+`)
+}
+
 // An ACK that its sender's own data and FIN have overtaken tells nothing new,
 // wherever it arrives. After both FINs a host answers it, and the other, whose
 // socket is gone, resets that answer: it is said of no connection any more.
