@@ -8,9 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -178,26 +176,6 @@ func (h *Host) Start(cmd *exec.Cmd) (err error) {
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	h.Do(func() { err = cmd.Start() })
 	return err
-}
-
-// Sweep kills all that still runs on the host: what a program has started it may
-// have left behind.
-func (h *Host) Sweep() {
-	var own, its unix.Stat_t
-	unix.Fstat(int(h.ns), &own)
-	killed := map[string]bool{strconv.Itoa(os.Getpid()): true} // the host's thread may be our first
-	for more := Isolated(); more; {                            // one may have started another meanwhile
-		more = false
-		spaces, _ := filepath.Glob("/proc/[0-9]*/ns/net")
-		for _, space := range spaces {
-			id := strings.Split(space, "/")[2]
-			if unix.Stat(space, &its) == nil && its.Ino == own.Ino && its.Dev == own.Dev && !killed[id] {
-				killed[id], more = true, true
-				pid, _ := strconv.Atoi(id)
-				syscall.Kill(pid, syscall.SIGKILL)
-			}
-		}
-	}
 }
 
 // Link joins two hosts by a cable: each gets its next interface, eth0, eth1 and

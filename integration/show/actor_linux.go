@@ -58,7 +58,7 @@ func cast(s *harness.Stage, args []string) (actors []*actor, err error) {
 		}
 		a.host = lab.NewHost(s, a.name)
 		a.cmd = exec.Command("sh", "-c", line)
-		a.cmd.Dir = userDir()
+		a.cmd.Dir = harness.UserDir()
 		a.cmd.Env = append(os.Environ(), "PYTHONUNBUFFERED=1") // into a pipe it would keep its lines to itself
 		a.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		a.cmd.WaitDelay = patience // what it has left behind may hold its output open
@@ -112,11 +112,11 @@ func command(word string) error {
 		return nil
 	}
 	near := ""
-	if section := nearest(word, harness.Sections()); section != "" {
+	if section := harness.Meant(word); section != "" {
 		near = " (do you mean " + section + "?)"
 	}
 	if strings.Contains(word, "/") {
-		info, err := os.Stat(userPath(word))
+		info, err := os.Stat(harness.UserPath(word))
 		switch {
 		case err != nil:
 			return fmt.Errorf("there is no %s%s", word, near)
@@ -133,42 +133,6 @@ func command(word string) error {
 	return nil
 }
 
-// nearest returns the section that a word was meant to be, or nothing.
-func nearest(word string, sections []string) (near string) {
-	least := 1 + len(word)/3
-	for _, section := range sections {
-		_, name, _ := strings.Cut(section, "/")
-		full := strings.Replace(section, "/", ":", 1)
-		for _, candidate := range []string{full, name} {
-			if d := distance(word, candidate); d < least {
-				least, near = d, full
-			}
-		}
-	}
-	return near
-}
-
-// distance is how many letters one has to change, leave out or add (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := before
-			if a[i] != b[j] {
-				change++
-			}
-			before = row[j+1]
-			row[j+1] = min(change, before+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
-}
-
 var odd = regexp.MustCompile(`[^\pL\d_.]+`)
 
 // title names a command after the script that it runs, or after itself.
@@ -176,7 +140,7 @@ func title(line string) string {
 	words := strings.Fields(line)
 	named := words[0]
 	for _, word := range words[1:] {
-		if info, err := os.Stat(userPath(word)); err == nil && info.Mode().IsRegular() {
+		if info, err := os.Stat(harness.UserPath(word)); err == nil && info.Mode().IsRegular() {
 			named = word
 			break
 		}
@@ -249,7 +213,7 @@ func (a *actor) over() bool {
 	}
 }
 
-// end ends the program, and whatever it has started.
+// end ends the program, and its process group.
 func (a *actor) end() {
 	if a.cmd.Process == nil {
 		return
@@ -258,7 +222,7 @@ func (a *actor) end() {
 		syscall.Kill(-a.cmd.Process.Pid, syscall.SIGTERM)
 		a.await(a.name+" to end after SIGTERM", nil, patience, nil)
 	}
-	a.host.Sweep()
+	syscall.Kill(-a.cmd.Process.Pid, syscall.SIGKILL)
 	<-a.ended
 }
 

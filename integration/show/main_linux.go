@@ -12,12 +12,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"example.com/sockets/integration/diagram"
 	"example.com/sockets/integration/harness"
@@ -95,10 +92,12 @@ func (play) Run() (code int) {
 
 // act starts the programs one after the other, waits, and ends them.
 func act(actors []*actor, interrupt <-chan os.Signal) error {
+	harness.Adopt()
 	defer func() {
 		for _, a := range slices.Backward(actors) {
 			a.end()
 		}
+		harness.Sweep()
 	}()
 	for i, a := range actors {
 		if err := a.start(); err != nil {
@@ -141,10 +140,11 @@ func draw(capture *wire.Capture, parties []wire.Party) error {
 	if *mermaid {
 		fmt.Print(d.Mermaid())
 	} else {
-		fmt.Printf("\n%s", d.Text(terminal(os.Stdout)))
+		columns, colour := harness.Terminal(os.Stdout)
+		fmt.Printf("\n%s", d.Text(max(2, cmp.Or(columns, 80)), colour))
 	}
 	if *svg != "" {
-		return os.WriteFile(userPath(*svg), d.SVG("en"), 0o666)
+		return os.WriteFile(harness.UserPath(*svg), d.SVG("en"), 0o666)
 	}
 	return nil
 }
@@ -193,25 +193,5 @@ func save(capture *wire.Capture) error {
 	if *pcap == "" {
 		return nil
 	}
-	return capture.Save(userPath(*pcap))
-}
-
-// terminal tells how wide a terminal is, and whether it is to have colours
-// (no-color.org). What is no terminal is taken for one of 80 columns, without.
-func terminal(f *os.File) (width int, colour bool) {
-	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
-	if err != nil {
-		return 80, false
-	}
-	return max(2, cmp.Or(int(size.Col), 80)), os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-}
-
-// userDir is the folder that the user stands in.
-func userDir() string { return cmp.Or(os.Getenv("BUILD_WORKING_DIRECTORY"), ".") } // bazel run sets it
-
-func userPath(name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(userDir(), name)
+	return capture.Save(harness.UserPath(*pcap))
 }

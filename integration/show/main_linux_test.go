@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/golden"
 	"gotest.tools/v3/poll"
@@ -317,49 +316,4 @@ func TestBulk(t *testing.T) {
     client->>server: FIN, seq 1
     server->>client: 2 bytes, seq 1
 `)
-}
-
-func TestNearest(t *testing.T) {
-	sections := []string{"tcp_client/client", "tcp_server/half_open", "udp_client/client"}
-	for word, want := range map[string]string{
-		"tcp_server:half-open": "tcp_server:half_open",
-		"udp_clint:client":     "udp_client:client",
-		"halfopen":             "tcp_server:half_open",
-		"python3":              "",
-		"nc":                   "",
-	} {
-		assert.Equal(t, nearest(word, sections), want, word)
-	}
-}
-
-// A terminal is as wide as it says, and has colours unless NO_COLOR says no.
-func TestTerminal(t *testing.T) {
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skipf("this machine has no terminals: %v", err)
-	}
-	defer master.Close()
-	fd := int(master.Fd())
-	assert.NilError(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
-	slave, err := unix.IoctlRetInt(fd, unix.TIOCGPTPEER)
-	assert.NilError(t, err)
-	screen := os.NewFile(uintptr(slave), "terminal")
-	defer screen.Close()
-	assert.NilError(t, unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 47}))
-	for _, c := range []struct {
-		noColor, term string
-		want          bool
-	}{{"", "xterm", true}, {"1", "xterm", false}, {"", "dumb", false}} {
-		t.Setenv("NO_COLOR", c.noColor)
-		t.Setenv("TERM", c.term)
-		width, colour := terminal(screen)
-		assert.Equal(t, width, 47)
-		assert.Equal(t, colour, c.want, "%v", c)
-	}
-	r, _, err := os.Pipe()
-	assert.NilError(t, err)
-	defer r.Close()
-	width, colour := terminal(r)
-	assert.Equal(t, width, 80)
-	assert.Assert(t, !colour)
 }
