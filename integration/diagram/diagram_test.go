@@ -162,6 +162,20 @@ func TestTextColour(t *testing.T) {
 	assert.Assert(t, strings.Contains(coloured, "\x1b[31m"), "a RST is red")
 }
 
+// What is no arrow from one party to another is said in words.
+func TestNoArrow(t *testing.T) {
+	d := Diagram{[]string{"127.0.0.1:50001", "yours"}, []Step{{"yours", "yours", "5 bytes"}, {"127.0.0.1:50001", "nobody", "SYN"}}}
+	assert.Equal(t, "\n"+d.Text(80, false), `
+┌─────────────────┐                  ┌───────┐
+│ 127.0.0.1:50001 │                  │ yours │
+└────────┬────────┘                  └───┬───┘
+         │    yours → yours: 5 bytes     │
+         │ 127.0.0.1:50001 → nobody: SYN │
+         ╵                               ╵
+`)
+	assert.Assert(t, strings.Contains(string(d.SVG("en")), "1. yours → yours: 5 bytes. 2. 127.0.0.1:50001 → nobody: SYN."))
+}
+
 func TestSVG(t *testing.T) {
 	for name, mmd := range map[string]string{"tcp": halfOpen, "routed": routed} {
 		for _, lang := range []string{"en", "zh-CN"} {

@@ -100,7 +100,7 @@ var kinds = []kind{
 	{regexp.MustCompile(`^fragment, bytes \d+ to \d+$`), &fragment,
 		"a part of an IP packet too large for the link", "一个 IP 包太大，这是它的一个分片"},
 	{regexp.MustCompile(`^ICMP .+$`), &icmp,
-		"the other host's kernel tells what became of a packet", "对端主机的内核报告数据包的下场"},
+		"a host or a router tells what is wrong with a packet", "主机或路由器报告一个包出了什么问题"},
 	{regexp.MustCompile(`^IGMP join .+$`), &igmp,
 		"a host wants to receive what is sent to the group", "主机请求接收发往这个组的数据报"},
 	{regexp.MustCompile(`^IGMP leave .+$`), &igmp,

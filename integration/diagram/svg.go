@@ -142,7 +142,7 @@ func (d Diagram) words(lang string) (title, desc string) {
 	names := strings.Join(d.Parties, ", ")
 	title = "Sequence diagram: what crosses the wire between " + names
 	if strings.HasPrefix(lang, "zh") {
-		title = "时序图：" + strings.Join(d.Parties, "、") + " 之间的网络上传了什么"
+		title = "时序图：" + strings.Join(d.Parties, "、") + " 之间传输的内容"
 	}
 	return html.EscapeString(title), html.EscapeString(strings.TrimSpace(all.String()))
 }

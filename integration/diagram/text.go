@@ -107,20 +107,25 @@ func (d Diagram) fit(width int) (x []int, size int) {
 	for i := 1; i < len(labels); i++ {
 		labels[i] = max(24, labels[i])
 	}
+	widen := func(gaps []int, left, right, want int) {
+		have := 0
+		for _, gap := range gaps[left+1 : right+1] {
+			have += gap
+		}
+		gaps[right] += max(0, want-have)
+	}
 	for _, s := range d.byLength() {
 		from, to, _ := d.between(s)
 		left, right := min(from, to), max(from, to)
-		widen := func(gaps []int, want int) {
-			have := 0
-			for _, gap := range gaps[left+1 : right+1] {
-				have += gap
-			}
-			gaps[right] += max(0, want-have)
-		}
 		for word := range strings.FieldsSeq(s.Label) {
-			widen(words, cells(word)+1)
+			widen(words, left, right, cells(word)+1)
 		}
-		widen(labels, cells(s.Label)+8)
+		widen(labels, left, right, cells(s.Label)+8)
+	}
+	for _, s := range d.Steps {
+		if _, _, ok := d.between(s); !ok && len(labels) > 1 {
+			widen(labels, 0, len(labels)-1, min(cells(s.said())+3, 40)) // a longer one can have more lines
+		}
 	}
 	gaps := boxes
 	if total(words) <= width {
