@@ -63,11 +63,12 @@ func (u user) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// show runs show and returns what it says, without what differs from run to run.
+// show runs show, for as long as it takes, and returns what it says, without what
+// differs from run to run.
 func (u user) show(args ...string) (stdout, stderr string, code int) {
 	u.t.Helper()
 	var out, complaint bytes.Buffer
-	cmd := u.command(args...)
+	cmd := u.command(append([]string{"-for", "1h"}, args...)...)
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); !errors.As(err, new(*exec.ExitError)) {
 		assert.NilError(u.t, err)
@@ -180,7 +181,7 @@ func TestMisuse(t *testing.T) {
 		assert.Equal(t, out, "")
 		assert.Equal(t, code, 2)
 	}
-	_, usage, code := u.show()
+	_, usage, code := u.show("tcp_server:server", "tcp_client:client", "tcp_client:client")
 	assert.Equal(t, code, 2)
 	assert.Assert(t, strings.HasPrefix(usage, "show runs a program and its peer on two hosts"), usage)
 	assert.Assert(t, !strings.Contains(usage, "golden"), usage)
@@ -191,7 +192,7 @@ func TestMisuse(t *testing.T) {
 func TestDiesAtOnce(t *testing.T) {
 	u := newUser(t)
 	u.write("server.sh", "#!/bin/sh", "echo no port for me >&2", "exit 3")
-	out, complaint, code := u.show("-for", "1h", "./server.sh", "tcp_client:client")
+	out, complaint, code := u.show("./server.sh", "tcp_client:client")
 	assert.Equal(t, code, 1)
 	assert.Equal(t, out, "server.sh ! no port for me\n")
 	assert.Equal(t, complaint, "show: server.sh ended before client was started: exit status 3\n"+
