@@ -176,6 +176,27 @@ func TestNoArrow(t *testing.T) {
 	assert.Assert(t, strings.Contains(string(d.SVG("en")), "1. yours → yours: 5 bytes. 2. 127.0.0.1:50001 → nobody: SYN."))
 }
 
+// Each label that integration/wire writes is of a kind.
+func TestKinds(t *testing.T) {
+	for label, class := range map[string]string{
+		"SYN": "syn", "SYN again": "syn", "SYN, ACK": "syn", "SYN, ACK again": "syn",
+		"ACK": "ack", "ACK 6": "ack", "ACK 6, window 0": "ack",
+		"1 byte, seq 1": "data", "5 bytes, seq 1, window 0": "data", "5 bytes, seq 1 again": "data", "data": "data",
+		"FIN": "fin", "FIN, seq 6": "fin", "5 bytes, FIN, seq 1": "fin", "FIN, seq 6 again": "fin",
+		"RST": "rst", "probe": "probe", "window closed": "window", "window open": "window",
+		"5 bytes": "udp", "5 bytes, TTL 1": "udp", "5 bytes to 10.0.0.255": "udp", "5 bytes to ff12::1, hop limit 1": "udp",
+		"fragment, bytes 0 to 1479": "fragment", "ICMP port unreachable": "icmp",
+		"IGMP join 232.1.2.3 from 10.0.0.1": "igmp", "IGMP leave 232.1.2.3": "igmp", "MLD join ff12::1": "igmp",
+		"something else": "other",
+	} {
+		k, full := kindOf(label, "en")
+		assert.Equal(t, k.class, class, label)
+		assert.Assert(t, full != "" && !strings.Contains(full, "$") || class == "other", full)
+	}
+	_, full := kindOf("5 bytes, seq 7", "zh-CN")
+	assert.Equal(t, full, "标志 ACK，序号 7，长度 5：字节流中从第 7 个字节开始的数据")
+}
+
 func TestSVG(t *testing.T) {
 	for name, mmd := range map[string]string{"tcp": halfOpen, "routed": routed} {
 		for _, lang := range []string{"en", "zh-CN"} {
