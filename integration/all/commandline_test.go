@@ -28,6 +28,7 @@ var commandLines = map[string]struct {
 	"tcp_server/half_open":      {flags: "addr=127.0.0.1:8080 allow=true", wrong: []string{"-allow=perhaps"}, listen: "listen tcp"},
 	"tcp_server/socket_address": {flags: "addr=127.0.0.1:8080", listen: "listen tcp"},
 	"tcp_server/read":           {flags: "addr=127.0.0.1:8080 buffer=1024", wrong: []string{"-buffer 0", "-buffer -1", "-buffer x"}, listen: "listen tcp"},
+	"tcp_server/messages":       {flags: "addr=127.0.0.1:8080 framing=line", wrong: []string{"-framing=", "-framing lines", "-framing LINE"}, listen: "listen tcp"},
 	"tcp_server/close_event":    {flags: "addr=127.0.0.1:8080", listen: "listen tcp"},
 	"tcp_server/pipe":           {flags: "addr=127.0.0.1:8080 to=message.txt", wrong: []string{"-to=", "-to ."}, listen: "listen tcp"},
 	"tcp_server/unpipe":         {flags: "addr=127.0.0.1:8080 to=message.txt after=5s", wrong: []string{"-to=", "-to .", "-after -1s"}, listen: "listen tcp"},

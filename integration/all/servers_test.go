@@ -17,6 +17,7 @@ func everyServer(t *testing.T) (servers []peer.Server) {
 		{Section: "close", Echoes: true, Waits: true},
 		{Section: "half_open", Served: "closed", Echoes: true},
 		{Section: "socket_address"},
+		{Section: "messages", Says: "hello\n", Served: "closed after 1 messages", Complains: `unexpected EOF|bufio\.Scanner: token too long`},
 		peer.ReadServer, peer.CloseEventServer, peer.PipeServer, peer.UnpipeServer, peer.PauseResumeServer, peer.TimeoutServer,
 	}
 	var sections []string

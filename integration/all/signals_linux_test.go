@@ -30,6 +30,7 @@ var waiting = []struct {
 	{"tcp_server/half_open", 1, nil},
 	{"tcp_server/socket_address", 1, nil},
 	{"tcp_server/read", 1, nil},
+	{"tcp_server/messages", 1, nil},
 	{"tcp_server/close_event", 1, nil},
 	{"tcp_server/pipe", 1, []string{"-to", os.DevNull}},
 	{"tcp_server/unpipe", 1, []string{"-to", os.DevNull}},
