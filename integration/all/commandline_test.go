@@ -34,6 +34,7 @@ var commandLines = map[string]struct {
 	"tcp_server/unpipe":         {flags: "addr=127.0.0.1:8080 to=message.txt after=5s", wrong: []string{"-to=", "-to .", "-after -1s"}, listen: "listen tcp"},
 	"tcp_server/pause_resume":   {flags: "addr=127.0.0.1:8080 pause=2s", wrong: []string{"-pause -1s"}, listen: "listen tcp"},
 	"tcp_server/timeout":        {flags: "addr=127.0.0.1:8080 timeout=10s", wrong: []string{"-timeout -1s"}, listen: "listen tcp"},
+	"tcp_server/relay":          {flags: "addr=127.0.0.1:8080 to=127.0.0.1:8081", wrong: []string{"-to=", "-to nonsense", "-to 127.0.0.1:65536", "-to ::1:0", "-to host.invalid:1"}, listen: "listen tcp"},
 	"tcp_client/client":         {flags: "addr=127.0.0.1:8080 message=hello"},
 	"tcp_client/write":          {flags: "addr=127.0.0.1:8080 bytes=1048576 chunk=65536", wrong: []string{"-bytes -1", "-chunk 0", "-chunk -1"}},
 	"tcp_client/close":          {flags: "addr=127.0.0.1:8080 how=end", wrong: []string{"-how gently", "-how=", "-how END"}},

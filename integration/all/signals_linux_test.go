@@ -36,6 +36,7 @@ var waiting = []struct {
 	{"tcp_server/unpipe", 1, []string{"-to", os.DevNull}},
 	{"tcp_server/pause_resume", 1, nil},
 	{"tcp_server/timeout", 1, nil},
+	{"tcp_server/relay", 1, nil},
 	{"tcp_client/client", 2, []string{"-addr", silent}},
 	{"tcp_client/write", 1, []string{"-addr", silent}},
 	{"tcp_client/close", 2, []string{"-addr", silent}},

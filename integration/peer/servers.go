@@ -23,6 +23,7 @@ type Server struct {
 	Section   string
 	args      []string // with which it soon has served a client that says hello and goes
 	to        bool     // it wants a file too
+	Relays    bool     // it wants an echo behind it
 	Says      string   // what the client says, if not hello
 	Served    string   // what it then prints last of that client, if it prints
 	Complains string   // of clients that send it rubbish: a pattern
@@ -35,6 +36,9 @@ func (s Server) Start(t *testing.T, on *lab.Host, args ...string) *harness.Progr
 	t.Helper()
 	if s.to {
 		args = append(args, "-to", filepath.Join(t.TempDir(), "message.txt"))
+	}
+	if s.Relays {
+		args = append(args, "-to", EchoTCP(t, on))
 	}
 	return harness.Start(t, on, "tcp_server/"+s.Section, append(s.args, args...)...)
 }
