@@ -60,7 +60,9 @@ var commandLines = map[string]struct {
 		wrong: []string{"-source=", "-source 0.0.0.0", "-source 224.0.0.1", "-source 255.255.255.255", "-source ::1", "-source localhost"}},
 	"multicast/ttl":      {flags: "group=230.185.192.108:8080 interface ttl=0,1,2,128", wrong: []string{"-ttl 256", "-ttl -1", "-ttl=", "-ttl 1,", "-ttl 1,x"}},
 	"multicast/loopback": {flags: "group=230.185.192.108:8080 interface wait=500ms", wrong: []string{"-wait 0", "-wait -1s"}},
-	"multicast/scopes":   {},
+	"multicast/ipv6": {flags: "group=[ff12::1234]:8080 interface message hops=1",
+		wrong: []string{"-group [fe80::1]:8080", "-group [ff12::1234%lo]:8080", "-group 224.0.0.1:8080", "-hops 256", "-hops -1"}},
+	"multicast/scopes": {},
 }
 
 var wrongNetworks = []string{"-network udp", "-network tcp4", "-network UDP4", "-network=", "-network ip4:udp"}
@@ -119,7 +121,10 @@ func TestCommandLine(t *testing.T) {
 				case flag == "addr":
 					wrong = append(wrong, "-addr=", "-addr nonsense", "-addr 127.0.0.1:65536", "-addr ::1:0", "-addr host.invalid:1") // RFC 2606 keeps .invalid free
 				case flag == "group":
-					wrong = append(wrong, "-group=", "-group nonsense", "-group 192.0.2.1:8080", "-group [ff02::1]:8080")
+					wrong = append(wrong, "-group=", "-group nonsense", "-group 192.0.2.1:8080")
+					if section != "multicast/ipv6" {
+						wrong = append(wrong, "-group [ff02::1]:8080")
+					}
 				case flag == "interface":
 					wrong = append(wrong, "-interface nope0")
 				case regexp.MustCompile(`default \d+m?s\)`).MatchString(text):

@@ -55,6 +55,7 @@ var waiting = []struct {
 	{"multicast/client", 2, nil},
 	{"multicast/membership", 2, []string{"-leave-after", "1h"}},
 	{"multicast/source", 2, nil},
+	{"multicast/ipv6", 2, nil},
 }
 
 // testWaiting runs a test of each of them, on a host where the silent address is.
