@@ -206,7 +206,7 @@ func TestMessagesScanLines(t *testing.T) {
 }
 
 // A Scanner's own limit is 64 KiB, ReadString has none, nor has Node's readline, which
-// also makes a line of what the FIN has cut off.
+// drops "\r", too, and also makes a line of what the FIN has cut off.
 func TestMessagesLimitsOfLibraries(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
@@ -233,7 +233,7 @@ func TestMessagesLimitsOfLibraries(t *testing.T) {
 		}).listen(8080, '127.0.0.1', () => console.log('listening'))`)
 	p.Line("listening")
 	client = peer.DialTCP(t, h, "127.0.0.1:8080")
-	peer.Write(t, client, strings.Repeat("x", long)+"\ntw")
+	peer.Write(t, client, strings.Repeat("x", long)+"\r\ntw")
 	assert.Equal(t, len(peer.Finish(t, client)), 0)
 	p.Line(fmt.Sprintf("a line of %d", long))
 	p.Line("a line of 2")
