@@ -270,7 +270,7 @@ func TestIPv6HopLimit(t *testing.T) {
 	far := joined6(harness.Go(t, right), "eth0", "-group", siteGroup)
 	near := joined6(harness.Go(t, router), "eth0", "-group", siteGroup)
 	for name, language := range languages {
-		for _, hops := range []int{0, 1, 2, 128} {
+		for _, hops := range []int{0, 1, 2, 255} {
 			text := fmt.Sprintf("%s %d", name, hops)
 			p := joined6(language(t, left), "eth0", "--group", siteGroup, "--message", text, "--hops", fmt.Sprint(hops))
 			p.Line(`sent \d+ bytes to \[ff15::1234%eth0\]:8080`)
