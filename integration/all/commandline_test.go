@@ -28,11 +28,13 @@ var commandLines = map[string]struct {
 	"tcp_server/half_open":      {flags: "addr=127.0.0.1:8080 allow=true", wrong: []string{"-allow=perhaps"}, listen: "listen tcp"},
 	"tcp_server/socket_address": {flags: "addr=127.0.0.1:8080", listen: "listen tcp"},
 	"tcp_server/read":           {flags: "addr=127.0.0.1:8080 buffer=1024", wrong: []string{"-buffer 0", "-buffer -1", "-buffer x"}, listen: "listen tcp"},
+	"tcp_server/messages":       {flags: "addr=127.0.0.1:8080 framing=line", wrong: []string{"-framing=", "-framing lines", "-framing LINE"}, listen: "listen tcp"},
 	"tcp_server/close_event":    {flags: "addr=127.0.0.1:8080", listen: "listen tcp"},
 	"tcp_server/pipe":           {flags: "addr=127.0.0.1:8080 to=message.txt", wrong: []string{"-to=", "-to ."}, listen: "listen tcp"},
 	"tcp_server/unpipe":         {flags: "addr=127.0.0.1:8080 to=message.txt after=5s", wrong: []string{"-to=", "-to .", "-after -1s"}, listen: "listen tcp"},
 	"tcp_server/pause_resume":   {flags: "addr=127.0.0.1:8080 pause=2s", wrong: []string{"-pause -1s"}, listen: "listen tcp"},
 	"tcp_server/timeout":        {flags: "addr=127.0.0.1:8080 timeout=10s", wrong: []string{"-timeout -1s"}, listen: "listen tcp"},
+	"tcp_server/relay":          {flags: "addr=127.0.0.1:8080 to=127.0.0.1:8081", wrong: []string{"-to=", "-to nonsense", "-to 127.0.0.1:65536", "-to ::1:0", "-to host.invalid:1"}, listen: "listen tcp"},
 	"tcp_client/client":         {flags: "addr=127.0.0.1:8080 message=hello"},
 	"tcp_client/write":          {flags: "addr=127.0.0.1:8080 bytes=1048576 chunk=65536", wrong: []string{"-bytes -1", "-chunk 0", "-chunk -1"}},
 	"tcp_client/close":          {flags: "addr=127.0.0.1:8080 how=end", wrong: []string{"-how gently", "-how=", "-how END"}},
@@ -58,7 +60,9 @@ var commandLines = map[string]struct {
 		wrong: []string{"-source=", "-source 0.0.0.0", "-source 224.0.0.1", "-source 255.255.255.255", "-source ::1", "-source localhost"}},
 	"multicast/ttl":      {flags: "group=230.185.192.108:8080 interface ttl=0,1,2,128", wrong: []string{"-ttl 256", "-ttl -1", "-ttl=", "-ttl 1,", "-ttl 1,x"}},
 	"multicast/loopback": {flags: "group=230.185.192.108:8080 interface wait=500ms", wrong: []string{"-wait 0", "-wait -1s"}},
-	"multicast/scopes":   {},
+	"multicast/ipv6": {flags: "group=[ff12::1234]:8080 interface message hops=1",
+		wrong: []string{"-group [fe80::1]:8080", "-group [ff12::1234%lo]:8080", "-group 224.0.0.1:8080", "-hops 256", "-hops -1"}},
+	"multicast/scopes": {},
 }
 
 var wrongNetworks = []string{"-network udp", "-network tcp4", "-network UDP4", "-network=", "-network ip4:udp"}
@@ -117,7 +121,10 @@ func TestCommandLine(t *testing.T) {
 				case flag == "addr":
 					wrong = append(wrong, "-addr=", "-addr nonsense", "-addr 127.0.0.1:65536", "-addr ::1:0", "-addr host.invalid:1") // RFC 2606 keeps .invalid free
 				case flag == "group":
-					wrong = append(wrong, "-group=", "-group nonsense", "-group 192.0.2.1:8080", "-group [ff02::1]:8080")
+					wrong = append(wrong, "-group=", "-group nonsense", "-group 192.0.2.1:8080")
+					if section != "multicast/ipv6" {
+						wrong = append(wrong, "-group [ff02::1]:8080")
+					}
 				case flag == "interface":
 					wrong = append(wrong, "-interface nope0")
 				case regexp.MustCompile(`default \d+m?s\)`).MatchString(text):

@@ -7,6 +7,9 @@ import "testing"
 func TestServersExhausted(t *testing.T) {
 	t.Parallel()
 	for _, s := range everyServer(t) {
+		if s.Relays { // to serve one it needs two, see tcp_server.TestRelayExhausted
+			continue
+		}
 		t.Run(s.Section, func(t *testing.T) {
 			t.Parallel()
 			s.Exhausted(t)

@@ -17,7 +17,9 @@ func everyServer(t *testing.T) (servers []peer.Server) {
 		{Section: "close", Echoes: true, Waits: true},
 		{Section: "half_open", Served: "closed", Echoes: true},
 		{Section: "socket_address"},
+		{Section: "messages", Says: "hello\n", Served: "closed after 1 messages", Complains: `unexpected EOF|bufio\.Scanner: token too long`},
 		peer.ReadServer, peer.CloseEventServer, peer.PipeServer, peer.UnpipeServer, peer.PauseResumeServer, peer.TimeoutServer,
+		{Section: "relay", Served: "closed after 5 bytes there and 5 back", Complains: "transport endpoint is not connected", Echoes: true, Relays: true},
 	}
 	var sections []string
 	for _, s := range table {

@@ -30,11 +30,13 @@ var waiting = []struct {
 	{"tcp_server/half_open", 1, nil},
 	{"tcp_server/socket_address", 1, nil},
 	{"tcp_server/read", 1, nil},
+	{"tcp_server/messages", 1, nil},
 	{"tcp_server/close_event", 1, nil},
 	{"tcp_server/pipe", 1, []string{"-to", os.DevNull}},
 	{"tcp_server/unpipe", 1, []string{"-to", os.DevNull}},
 	{"tcp_server/pause_resume", 1, nil},
 	{"tcp_server/timeout", 1, nil},
+	{"tcp_server/relay", 1, nil},
 	{"tcp_client/client", 2, []string{"-addr", silent}},
 	{"tcp_client/write", 1, []string{"-addr", silent}},
 	{"tcp_client/close", 2, []string{"-addr", silent}},
@@ -53,6 +55,7 @@ var waiting = []struct {
 	{"multicast/client", 2, nil},
 	{"multicast/membership", 2, []string{"-leave-after", "1h"}},
 	{"multicast/source", 2, nil},
+	{"multicast/ipv6", 2, nil},
 }
 
 // testWaiting runs a test of each of them, on a host where the silent address is.

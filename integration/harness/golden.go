@@ -33,7 +33,7 @@ func Transcript(t *testing.T, name string, programs ...*Program) {
 			if j == 0 {
 				b.WriteString(" --")
 			}
-			if strings.ContainsAny(arg, " []*?") { // to a shell
+			if strings.ContainsAny(arg, " []*?\n") { // to a shell
 				arg = "'" + arg + "'"
 			}
 			b.WriteString(" " + arg)

@@ -135,9 +135,9 @@ func igmpMessages(packet []byte, group string) (said []string) {
 }
 
 // routeMulticast starts smcroute, Debian's static multicast router, and waits
-// until the kernel has its route: what comes in for the group from 10.0.1.2 on eth0
-// goes out on eth1. (Without the source the kernel would ask about the first
-// datagram, and one that comes while it is being told can get stuck.)
+// until the kernel has its route: what comes in for the group from 10.0.1.2, or from
+// fd01::2, on eth0 goes out on eth1. (Without the source the kernel would ask about the
+// first datagram, and one that comes while it is being told can get stuck.)
 func routeMulticast(t *testing.T, router *lab.Host, group string) *harness.Program {
 	t.Helper()
 	path, err := exec.LookPath("smcrouted")
@@ -145,18 +145,22 @@ func routeMulticast(t *testing.T, router *lab.Host, group string) *harness.Progr
 		path, err = exec.LookPath("/usr/sbin/smcrouted") // not on every PATH
 	}
 	lab.Require(t, "smcroute", err == nil)
+	source, cache, memberships := "10.0.1.2", "ip_mr_cache", peer.Memberships
+	if netip.MustParseAddr(group).Is6() {
+		source, cache, memberships = "fd01::2", "ip6_mr_cache", peer.MembershipsIPv6
+	}
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "smcroute.conf")
 	assert.NilError(t, os.WriteFile(conf, fmt.Appendf(nil,
-		"mgroup from eth0 source 10.0.1.2 group %[1]s\nmroute from eth0 source 10.0.1.2 group %[1]s to eth1\n", group), 0o644))
+		"mgroup from eth0 source %[2]s group %[1]s\nmroute from eth0 source %[2]s group %[1]s to eth1\n", group, source), 0o644))
 	p := harness.Command(t, router, exec.Command(path, "-n", "-f", conf,
 		"-P", filepath.Join(dir, "pid"), "-u", filepath.Join(dir, "sock"), "-i", "sockets"))
 	poll.WaitOn(t, func(poll.LogT) poll.Result {
 		var routes []byte
-		router.Do(func() { routes, err = os.ReadFile("/proc/thread-self/net/ip_mr_cache") })
+		router.Do(func() { routes, err = os.ReadFile("/proc/thread-self/net/" + cache) })
 		if err != nil {
 			return poll.Error(err)
-		} else if joined := peer.Memberships(t, router, "eth0"); !slices.Contains(joined, group) || strings.Count(string(routes), "\n") < 2 {
+		} else if joined := memberships(t, router, "eth0"); !slices.Contains(joined, group) || strings.Count(string(routes), "\n") < 2 {
 			return poll.Continue("smcroute has joined %v and has the routes\n%s", joined, routes)
 		}
 		return poll.Success()

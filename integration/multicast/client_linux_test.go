@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -14,7 +12,6 @@ import (
 	"time"
 
 	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/poll"
@@ -215,55 +212,4 @@ func awaitMember(t *testing.T, on *lab.Host, ifname, group string) {
 		}
 		return poll.Success()
 	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(5*time.Millisecond))
-}
-
-// Over IPv6 the interface goes by its index, in an address its zone; a link-local
-// sender has one. TTL is called hop limit, and is 1 unless set; MLD stands for IGMP. On
-// lo one may join, and Linux has no route to send there.
-func TestClientIPv6(t *testing.T) {
-	t.Parallel()
-	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
-	lab.Link(t, a, "fe80::1/64", b, "fe80::2/64")
-	group := &net.UDPAddr{IP: net.ParseIP("ff02::1234"), Port: 8080}
-	conn := peer.ListenUDP(t, b, "udp6", "[ff02::1234]:8080")
-	assert.Equal(t, conn.LocalAddr().String(), "[::]:8080")
-	p, ifi := ipv6.NewPacketConn(conn), peer.InterfaceOf(t, b, "eth0")
-	assert.NilError(t, p.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagDst|ipv6.FlagInterface, true))
-	assert.NilError(t, p.JoinGroup(ifi, group))
-	assert.NilError(t, p.JoinGroup(peer.LoopbackOf(t, b), group))
-	var joined []byte
-	var err error
-	b.Do(func() { joined, err = os.ReadFile("/proc/thread-self/net/igmp6") })
-	assert.NilError(t, err)
-	assert.Assert(t, regexp.MustCompile(`\beth0\s+ff020000000000000000000000001234\b`).Match(joined), "%s", joined)
-
-	out := peer.ListenUDP(t, a, "udp6", "[fe80::1%eth0]:0")
-	_, err = out.WriteTo([]byte("hello"), group) // bound to an address with a zone, it has its interface
-	assert.NilError(t, err)
-	buf := make([]byte, 100)
-	n, cm, from, err := p.ReadFrom(buf)
-	assert.NilError(t, err)
-	assert.Equal(t, string(buf[:n]), "hello")
-	assert.Equal(t, cm.HopLimit, 1)
-	assert.Equal(t, cm.IfIndex, ifi.Index)
-	assert.Equal(t, cm.Dst.String(), "ff02::1234")
-	zone := from.(*net.UDPAddr).AddrPort().Addr().Zone() // the index, as this thread sees no eth0
-	assert.Assert(t, zone == "eth0" || zone == fmt.Sprint(ifi.Index), "%v", from)
-
-	lo := peer.ListenUDP(t, a, "udp6", "[::1]:0")
-	assert.NilError(t, ipv6.NewPacketConn(lo).SetMulticastInterface(peer.LoopbackOf(t, a)))
-	_, err = lo.WriteTo([]byte("hello"), group)
-	assert.ErrorIs(t, err, unix.ENETUNREACH)
-
-	node := harness.NodeScript(t, b, `
-const socket = require('dgram').createSocket({ type: 'udp6', reuseAddr: true })
-socket.bind(8080, () => {
-  for (const name of ['::%eth0', 'eth0'])
-    try { socket.addMembership('ff02::1234', name); console.log('joined') } catch (err) { console.log(err.code) }
-  socket.close()
-})
-`)
-	node.Line("joined")
-	node.Line("EINVAL")
-	node.Exit(0)
 }

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"net/netip"
@@ -77,6 +78,24 @@ func Memberships(t *testing.T, on *lab.Host, ifname string) (groups []string) {
 			_, err := fmt.Sscanf(fields[0], "%X", &group)
 			assert.NilError(t, err)
 			groups = append(groups, netip.AddrFrom4([4]byte(binary.NativeEndian.AppendUint32(nil, group))).String())
+		}
+	}
+	return groups
+}
+
+// MembershipsIPv6 is the same of IPv6: /proc/net/igmp6, with an interface and a group on
+// each line.
+func MembershipsIPv6(t *testing.T, on *lab.Host, ifname string) (groups []string) {
+	t.Helper()
+	var text []byte
+	var err error
+	on.Do(func() { text, err = os.ReadFile("/proc/thread-self/net/igmp6") })
+	assert.NilError(t, err)
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); fields[1] == ifname {
+			group, err := hex.DecodeString(fields[2])
+			assert.NilError(t, err)
+			groups = append(groups, netip.AddrFrom16([16]byte(group)).String())
 		}
 	}
 	return groups

@@ -51,6 +51,26 @@ func AcceptTCP(t *testing.T, ln *net.TCPListener) *net.TCPConn {
 	return Ours(t, conn)
 }
 
+// EchoTCP is an echo on a host until the test ends; it returns its address.
+func EchoTCP(t *testing.T, on *lab.Host) (addr string) {
+	t.Helper()
+	ln := ListenTCP(t, on, "127.0.0.1:0")
+	ln.SetDeadline(time.Time{})
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				io.Copy(conn, conn)
+				conn.Close()
+			}()
+		}
+	}()
+	return ln.Addr().String()
+}
+
 // ListenUDP binds a socket on a host; network is udp4, udp6 or udp.
 func ListenUDP(t *testing.T, on *lab.Host, network, addr string) *net.UDPConn {
 	t.Helper()

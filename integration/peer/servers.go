@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -19,12 +20,15 @@ import (
 
 // Server is a section of tcp_server: what it promises as all servers do.
 type Server struct {
-	Section string
-	args    []string // with which it soon has served a client that says hello and goes
-	to      bool     // it wants a file too
-	Served  string   // what it then prints last of that client, if it prints
-	Echoes  bool
-	Waits   bool // on a signal, for its clients to leave
+	Section   string
+	args      []string // with which it soon has served a client that says hello and goes
+	to        bool     // it wants a file too
+	Relays    bool     // it wants an echo behind it
+	Says      string   // what the client says, if not hello
+	Served    string   // what it then prints last of that client, if it prints
+	Complains string   // of clients that send it rubbish: a pattern
+	Echoes    bool
+	Waits     bool // on a signal, for its clients to leave
 }
 
 // Start starts the server.
@@ -33,13 +37,16 @@ func (s Server) Start(t *testing.T, on *lab.Host, args ...string) *harness.Progr
 	if s.to {
 		args = append(args, "-to", filepath.Join(t.TempDir(), "message.txt"))
 	}
+	if s.Relays {
+		args = append(args, "-to", EchoTCP(t, on))
+	}
 	return harness.Start(t, on, "tcp_server/"+s.Section, append(s.args, args...)...)
 }
 
 // Serves checks that the server serves a connected client.
 func (s Server) Serves(t *testing.T, p *harness.Program, client *net.TCPConn) {
 	t.Helper()
-	Write(t, client, "hello")
+	Write(t, client, cmp.Or(s.Says, "hello"))
 	assert.NilError(t, client.CloseWrite())
 	got, err := io.ReadAll(client)
 	assert.NilError(t, err)

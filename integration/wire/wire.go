@@ -4,6 +4,7 @@ package wire
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -34,6 +35,8 @@ const (
 	ICMP      Kind = "ICMP"
 	IGMPJoin  Kind = "IGMP join"
 	IGMPLeave Kind = "IGMP leave"
+	MLDJoin   Kind = "MLD join"
+	MLDLeave  Kind = "MLD leave"
 )
 
 // Event is one thing that crossed the wire.
@@ -44,8 +47,8 @@ type Event struct {
 	Bytes    int            // of payload; Many where the number is left to chance
 	Seq      uint32         // relative to the SYN's, as Wireshark counts: the first byte is 1
 	TTL      uint8
-	Group    netip.Addr // of an IGMP event
-	Source   netip.Addr // of an IGMP event for one source
+	Group    netip.Addr // of an IGMP or MLD event
+	Source   netip.Addr // of one for one source
 	Offset   int        // of a fragment, in bytes
 	Text     string     // of an ICMP event; or of a segment that is told whole, see Segments
 }
@@ -77,7 +80,7 @@ type flow struct{ from, to netip.AddrPort }
 func Events(packets []gopacket.Packet) []Event {
 	states := map[Event]Kind{} // what a host last said of a group
 	return tell(asSent(packets), segment, func(of Event, kind Kind) (news bool) {
-		// It is said more than once, lest it be lost (RFC 3376, 8.1).
+		// It is said more than once, lest it be lost (RFC 3376, 8.1; RFC 3810, 9.1).
 		news = states[of] != kind
 		states[of] = kind
 		return news
@@ -96,6 +99,14 @@ func tell(
 	news func(of Event, kind Kind) bool, // of a membership
 ) (events []Event) {
 	streams := map[flow]*stream{}
+	report := func(e Event, changes []Event) {
+		for _, c := range changes {
+			if news(Event{From: e.From, Group: c.Group, Source: c.Source}, c.Kind) {
+				c.Time, c.From, c.To, c.TTL = e.Time, e.From, e.To, e.TTL
+				events = append(events, c)
+			}
+		}
+	}
 	for _, packet := range packets {
 		e := Event{Time: packet.Metadata().Timestamp}
 		switch ip := packet.NetworkLayer().(type) {
@@ -133,10 +144,13 @@ func tell(
 				}
 				events = append(events, e)
 			case *layers.IGMP: // version 3, RFC 3376
-				for _, r := range memberships(l) {
-					if news(Event{From: e.From, Group: r.Group, Source: r.Source}, r.Kind) {
-						r.Time, r.From, r.To, r.TTL = e.Time, e.From, e.To, e.TTL
-						events = append(events, r)
+				for _, r := range l.GroupRecords {
+					report(e, membership(IGMPJoin, IGMPLeave, r.Type, r.MulticastAddress, r.SourceAddresses))
+				}
+			case *layers.MLDv2MulticastListenerReportMessage: // RFC 3810
+				for _, r := range l.MulticastAddressRecords {
+					if !neighbours.Contains(addr(r.MulticastAddress)) {
+						report(e, membership(MLDJoin, MLDLeave, layers.IGMPv3GroupRecordType(r.RecordType), r.MulticastAddress, r.SourceAddresses))
 					}
 				}
 			}
@@ -185,28 +199,31 @@ func asSent(packets []gopacket.Packet) []gopacket.Packet {
 	return sent
 }
 
-// memberships tells what a report says has changed (RFC 3376, section 4.2.12).
-func memberships(report *layers.IGMP) (changes []Event) {
-	for _, record := range report.GroupRecords {
-		change := func(kind Kind, source netip.Addr) {
-			changes = append(changes, Event{Kind: kind, Group: addr(record.MulticastAddress), Source: source})
-		}
-		each := IGMPJoin
-		switch record.Type {
-		case layers.IGMPToEx: // its sources are those that nobody wants
-			change(IGMPJoin, netip.Addr{})
-			continue
-		case layers.IGMPToIn: // its sources are still wanted
-			change(IGMPLeave, netip.Addr{})
-		case layers.IGMPAllow:
-		case layers.IGMPBlock:
-			each = IGMPLeave
-		default: // what has not changed
-			continue
-		}
-		for _, source := range record.SourceAddresses {
-			change(each, addr(source))
-		}
+// neighbours are the groups that every address has for neighbour discovery (RFC 4291,
+// section 2.7.1).
+var neighbours = netip.MustParsePrefix("ff02::1:ff00:0/104")
+
+// membership tells what a record of a report says has changed (RFC 3376, 4.2.12). MLD's
+// types are the same (RFC 3810, 5.2.12).
+func membership(join, leave Kind, record layers.IGMPv3GroupRecordType, group net.IP, sources []net.IP) (changes []Event) {
+	change := func(kind Kind, source netip.Addr) {
+		changes = append(changes, Event{Kind: kind, Group: addr(group), Source: source})
+	}
+	each := join
+	switch record {
+	case layers.IGMPToEx: // its sources are those that nobody wants
+		change(join, netip.Addr{})
+		return changes
+	case layers.IGMPToIn: // its sources are still wanted
+		change(leave, netip.Addr{})
+	case layers.IGMPAllow:
+	case layers.IGMPBlock:
+		each = leave
+	default: // what has not changed
+		return nil
+	}
+	for _, source := range sources {
+		change(each, addr(source))
 	}
 	return changes
 }
@@ -459,15 +476,17 @@ func (e Event) Label() string {
 		}
 		return fmt.Sprintf("FIN, seq %d", e.Seq)
 	case UDP:
-		if e.To.Addr().IsMulticast() {
+		if e.To.Addr().Is4() && e.To.Addr().IsMulticast() {
 			return fmt.Sprintf("%s, TTL %d", count(e.Bytes), e.TTL)
+		} else if e.To.Addr().IsMulticast() {
+			return fmt.Sprintf("%s, hop limit %d", count(e.Bytes), e.TTL)
 		}
 		return count(e.Bytes)
 	case Fragment:
 		return fmt.Sprintf("fragment, bytes %d to %d", e.Offset, e.Offset+e.Bytes-1)
 	case ICMP:
 		return "ICMP " + e.Text
-	case IGMPJoin, IGMPLeave:
+	case IGMPJoin, IGMPLeave, MLDJoin, MLDLeave:
 		if e.Source.IsValid() {
 			return fmt.Sprintf("%s %v from %v", e.Kind, e.Group, e.Source)
 		}

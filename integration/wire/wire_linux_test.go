@@ -14,6 +14,7 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/poll"
 
@@ -347,5 +348,34 @@ func TestSourceMembership(t *testing.T) {
 a: IGMP join 232.1.2.3
 a: IGMP leave 232.1.2.3
 a: IGMP leave 232.1.2.3 from 10.0.0.2
+`)
+}
+
+// The same by MLD. What every address joins for neighbour discovery is left out.
+func TestMembershipIPv6(t *testing.T) {
+	a, _, c := cable(t)
+	var one, every net.PacketConn
+	var card *net.Interface
+	var errs [3]error
+	a.Do(func() {
+		one, errs[0] = net.ListenPacket("udp6", "[::]:0")
+		every, errs[1] = net.ListenPacket("udp6", "[::]:0")
+		card, errs[2] = net.InterfaceByName("eth0")
+	})
+	assert.NilError(t, errors.Join(errs[:]...))
+	defer one.Close()
+	defer every.Close()
+	group, source := &net.UDPAddr{IP: net.ParseIP("ff35::1234")}, &net.UDPAddr{IP: net.ParseIP("fd00::2")}
+	assert.NilError(t, ipv6.NewPacketConn(one).JoinSourceSpecificGroup(card, group, source))
+	c.Await("the join", last(MLDJoin, 1))
+	assert.NilError(t, ipv6.NewPacketConn(every).JoinGroup(card, group))
+	c.Await("the join for any", last(MLDJoin, 2))
+	assert.NilError(t, every.Close())
+	c.Await("its leave", last(MLDLeave, 1))
+	assert.NilError(t, one.Close())
+	assert.Equal(t, brief(c.Await("the leave", last(MLDLeave, 2))), `a: MLD join ff35::1234 from fd00::2
+a: MLD join ff35::1234
+a: MLD leave ff35::1234
+a: MLD leave ff35::1234 from fd00::2
 `)
 }

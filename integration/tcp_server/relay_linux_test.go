@@ -1,0 +1,324 @@
+package tcp_server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+	"gotest.tools/v3/assert"
+	"gotest.tools/v3/golden"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/integration/lab"
+	"example.com/sockets/integration/peer"
+	"example.com/sockets/integration/wire"
+)
+
+// If nobody listens at the target, the client is connected all the same, and what it sends
+// acknowledged; then it is reset. The next one may have more luck.
+func TestRelayRefused(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		relay, addr, target := relays(t, h, start)
+		target.Close()
+		peer.Freeze(t, relay) // the kernel connects
+		client := peer.DialTCP(t, h, addr)
+		peer.Write(t, client, "hello")
+		peer.Until(t, "it is acknowledged", func() bool {
+			unread, sending := queues(t, h, clientAddr(client))
+			return unread == 5 && sending == 0
+		})
+		relay.Signal(syscall.SIGCONT)
+		wasReset(t, client)
+		relay.Complaint(`relay: .*(connection refused|ECONNREFUSED).*\n`)
+		target = peer.ListenTCP(t, h, target.Addr().String())
+		next, server := relayed(t, h, relay, addr, target)
+		server.Close()
+		assert.Equal(t, len(peer.Finish(t, next)), 0)
+		closedAfter(relay, next, 0, 0)
+		relay.Signal(syscall.SIGTERM)
+		relay.Line("closed")
+		relay.ExitSaying(0, `relay: .*(connection refused|ECONNREFUSED).*\n`)
+	})
+}
+
+// A relay that ends in the middle resets both connections, so that nobody takes a part
+// for the whole: in Go even when it is killed, where Node's sends FIN.
+func TestRelayKilled(t *testing.T) {
+	test := func(killed error) func(*testing.T, *lab.Host, harness.Starter) {
+		return func(t *testing.T, h *lab.Host, start harness.Starter) {
+			for sig, want := range map[syscall.Signal]error{syscall.SIGTERM: syscall.ECONNRESET, syscall.SIGKILL: killed} {
+				relay, addr, target := relays(t, h, start)
+				client, server := relayed(t, h, relay, addr, target)
+				peer.Write(t, client, "hel")
+				_, err := io.ReadFull(server, make([]byte, 3))
+				assert.NilError(t, err)
+				relay.Signal(sig)
+				for _, conn := range []*net.TCPConn{client, server} {
+					_, err := io.Copy(io.Discard, conn)
+					assert.ErrorIs(t, err, want, "%v", sig)
+				}
+				if sig == syscall.SIGTERM {
+					relay.Await("closed") // in Node the client's line may come before
+					relay.Exit(0)
+				} else {
+					assert.Equal(t, relay.Wait(), -1)
+				}
+			}
+		}
+	}
+	harness.Compare(t, test(syscall.ECONNRESET), test(nil))
+}
+
+// Who sends is stopped while the other does not read: the relay keeps next to nothing,
+// and all of it arrives later.
+func TestRelayWaits(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		lab.Require(t, "namespaces", lab.Isolated())
+		for _, name := range []string{"tcp_rmem", "tcp_wmem"} { // the kernel keeps little, too
+			peer.SetSysctl(t, h, "net/ipv4/"+name, "4096 65536 262144")
+		}
+		relay, addr, target := relays(t, h, start)
+		client, server := relayed(t, h, relay, addr, target)
+		memory := func() (kB int) {
+			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", relay.Pid()))
+			assert.NilError(t, err)
+			_, after, _ := strings.Cut(string(status), "RssAnon:")
+			_, err = fmt.Sscan(after, &kB)
+			assert.NilError(t, err)
+			return kB
+		}
+		before := memory()
+		const size = 32 << 20
+		data := peer.Noise(size)
+		sent := make(chan error, 1)
+		go func() {
+			_, err := client.Write(data)
+			sent <- errors.Join(err, client.CloseWrite())
+		}()
+		awaitFull(t, h, client.LocalAddr().String())
+		grown := memory() - before
+		assert.Assert(t, grown < size>>10/2, "%d kB", grown)
+		got, err := io.ReadAll(server)
+		assert.NilError(t, errors.Join(err, <-sent))
+		assert.Assert(t, bytes.Equal(got, data), "%d bytes", len(got))
+		assert.NilError(t, server.Close())
+		got, err = io.ReadAll(client)
+		assert.NilError(t, err)
+		assert.Equal(t, len(got), 0)
+		closedAfter(relay, client, size, 0)
+		relay.Stop()
+	})
+}
+
+// An urgent byte is no end: what is after it is passed on, too.
+func TestRelayUrgent(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		relay, addr, target := relays(t, h, start)
+		client, server := relayed(t, h, relay, addr, target)
+		peer.Write(t, client, "before")
+		urgent(t, client, '!')
+		peer.Write(t, client, "after")
+		assert.NilError(t, client.CloseWrite())
+		got, err := io.ReadAll(server)
+		assert.NilError(t, err)
+		assert.Equal(t, string(got), "beforeafter")
+		assert.NilError(t, server.Close())
+		got, err = io.ReadAll(client)
+		assert.NilError(t, err)
+		assert.Equal(t, len(got), 0)
+		closedAfter(relay, client, 11, 0)
+		relay.Stop()
+	})
+}
+
+// A reset that waits behind data is one to Go and to Node 24. Node 20 takes it for the
+// end, and its relay sends FIN.
+func TestRelayResetUnread(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		relay, addr, target := relays(t, h, start)
+		client, server := relayed(t, h, relay, addr, target)
+		peer.Freeze(t, relay)
+		arrive(t, h, client, "hel")
+		peer.Reset(t, client)
+		peer.Until(t, "the reset has come", func() bool { return unreadOf(t, h, client.LocalAddr().String()) == 0 })
+		relay.Signal(syscall.SIGCONT)
+		if relay.Section != "node" || harness.NodeMajor(t) >= 24 {
+			wasReset(t, server)
+		} else {
+			got, err := io.ReadAll(server)
+			assert.NilError(t, err)
+			assert.Equal(t, string(got), "hel")
+		}
+		relay.Signal(syscall.SIGTERM)
+		relay.Await("closed")
+		assert.Equal(t, relay.Wait(), 0)
+	})
+}
+
+// With no descriptor free for the second socket a client is reset, and with none for the
+// first it waits. The relay neither dies nor spins, and serves the next when some are free.
+func TestRelayExhausted(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	relay, addr, target := relays(t, h, harness.Go(t, h))
+	client, server := relayed(t, h, relay, addr, target)
+	limit := uint64(0)
+	for free := 0; free < 1; limit++ {
+		if _, err := os.Lstat(fmt.Sprintf("/proc/%d/fd/%d", relay.Pid(), limit)); err != nil {
+			free++
+		}
+	}
+	assert.NilError(t, unix.Prlimit(relay.Pid(), unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: limit}, nil))
+	peer.Freeze(t, relay)
+	late := peer.DialTCP(t, h, addr)
+	relay.Signal(syscall.SIGCONT)
+	wasReset(t, late)
+	relay.Complaint(`(?s).*relay: dial tcp \S+: socket: too many open files\n.*`)
+
+	server.Close()
+	assert.Equal(t, len(peer.Finish(t, client)), 0)
+	closedAfter(relay, client, 0, 0)
+	client, server = relayed(t, h, relay, addr, target)
+	peer.Write(t, client, "hello")
+	_, err := io.ReadFull(server, make([]byte, 5))
+	assert.NilError(t, err)
+	relay.Signal(syscall.SIGTERM)
+	relay.Line("closed")
+	relay.ExitSaying(0, `(relay: (dial|accept) tcp .*: too many open files\n)+`)
+}
+
+// Two connections, and each FIN is passed on by itself.
+func TestRelayWire(t *testing.T) {
+	t.Parallel()
+	cable := lab.NewSegment(t, "cable")
+	hosts := map[string]*lab.Host{}
+	var parties []wire.Party
+	for i, name := range []string{"client", "relay", "server"} {
+		hosts[name] = lab.NewHost(t, name)
+		addr := fmt.Sprintf("10.0.0.%d", i+1)
+		cable.Join(t, hosts[name], addr+"/24")
+		parties = append(parties, wire.Party{Name: name, Addr: addr})
+	}
+	c := wire.Start(t, hosts["relay"], "eth0")
+	target := peer.ListenTCP(t, hosts["server"], "10.0.0.3:8081")
+	relay := harness.Start(t, hosts["relay"], "tcp_server/relay", "-addr", "10.0.0.2:8080", "-to", "10.0.0.3:8081")
+	client, server := relayed(t, hosts["client"], relay, relay.Ready(), target)
+	for _, c := range []struct{ from, to *net.TCPConn }{{client, server}, {server, client}} {
+		// Each step has crossed both connections before the next is taken.
+		peer.Write(t, c.from, "hello")
+		_, err := io.ReadFull(c.to, make([]byte, 5))
+		assert.NilError(t, err)
+		assert.NilError(t, c.from.CloseWrite())
+		_, err = c.to.Read(make([]byte, 1))
+		assert.Equal(t, err, io.EOF)
+	}
+	golden.Assert(t, wire.Diagram(c.Await("all FINs", peer.Seen(wire.FIN, 4)), parties...).Mermaid(), "relay.mmd")
+	closedAfter(relay, client, 5, 5)
+	relay.Stop()
+}
+
+// A relay that closes both connections when one direction has ended loses what comes the
+// other way. So does Node's pipe without allowHalfOpen on the connection whose peer ends
+// first.
+func TestRelayCommonMistakes(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	target := peer.ListenTCP(t, h, "127.0.0.1:8081")
+	arrives := func(t *testing.T, addr string, clientFirst bool) bool {
+		t.Helper()
+		client := peer.DialTCP(t, h, addr)
+		first, second := client, peer.AcceptTCP(t, target)
+		if !clientFirst {
+			first, second = second, first
+		}
+		assert.NilError(t, first.CloseWrite())
+		got, err := io.ReadAll(second)
+		assert.NilError(t, err)
+		assert.Equal(t, len(got), 0)
+		second.Write([]byte("reply")) // where to, is the relay's affair
+		second.CloseWrite()
+		got, _ = io.ReadAll(first)
+		return string(got) == "reply"
+	}
+	t.Run("Go", func(t *testing.T) {
+		ln := peer.ListenTCP(t, h, "127.0.0.1:0")
+		go func() {
+			for {
+				client, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				var server net.Conn
+				if h.Do(func() { server, err = net.Dial("tcp", "127.0.0.1:8081") }); err != nil {
+					return
+				}
+				copyAndClose := func(to, from net.Conn) {
+					io.Copy(to, from)
+					from.Close()
+					to.Close()
+				}
+				go copyAndClose(server, client)
+				go copyAndClose(client, server)
+			}
+		}()
+		assert.Assert(t, !arrives(t, ln.Addr().String(), true))
+		assert.Assert(t, !arrives(t, ln.Addr().String(), false))
+	})
+	for _, c := range []struct {
+		accept, connect          string
+		clientFirst, serverFirst bool
+	}{
+		{"allowHalfOpen: true", "allowHalfOpen: true", true, true},
+		{"allowHalfOpen: true", "", true, false},
+		{"", "allowHalfOpen: true", false, true},
+		{"", "", false, false},
+	} {
+		t.Run("Node, "+c.accept+","+c.connect, func(t *testing.T) {
+			p := harness.NodeScript(t, h, `
+				const net = require('net')
+				const relay = net.createServer({ `+c.accept+` }, (client) => {
+					const server = net.connect({ port: 8081, host: '127.0.0.1', `+c.connect+` })
+					client.pipe(server)
+					server.pipe(client)
+					client.on('error', () => {})
+					server.on('error', () => {})
+				}).listen(0, '127.0.0.1', () => console.log('listening on 127.0.0.1:' + relay.address().port))`)
+			addr := p.Ready()
+			assert.Equal(t, arrives(t, addr, true), c.clientFirst)
+			assert.Equal(t, arrives(t, addr, false), c.serverFirst)
+			p.Signal(syscall.SIGKILL)
+			assert.Equal(t, p.Wait(), -1)
+		})
+	}
+}
+
+// Node's pipe does not pass on an error: after a reset the other side is told nothing.
+func TestRelayNodePipe(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	target := peer.ListenTCP(t, h, "127.0.0.1:8081")
+	p := harness.NodeScript(t, h, `
+		const net = require('net')
+		const relay = net.createServer({ allowHalfOpen: true }, (client) => {
+			const server = net.connect({ port: 8081, host: '127.0.0.1', allowHalfOpen: true })
+			client.pipe(server)
+			server.pipe(client)
+			client.on('error', (err) => setImmediate(() => console.log(err.code, server.destroyed, server.writableEnded)))
+		}).listen(0, '127.0.0.1', () => console.log('listening on 127.0.0.1:' + relay.address().port))`)
+	client := peer.DialTCP(t, h, p.Ready())
+	server := peer.AcceptTCP(t, target)
+	peer.Write(t, client, "hel")
+	_, err := io.ReadFull(server, make([]byte, 3))
+	assert.NilError(t, err)
+	peer.Reset(t, client)
+	p.Line("ECONNRESET false false")
+	p.Signal(syscall.SIGKILL)
+	assert.Equal(t, p.Wait(), -1)
+}
