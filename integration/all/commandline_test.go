@@ -40,6 +40,8 @@ var commandLines = map[string]struct {
 	"tcp_client/buffer_size":    {flags: "addr=127.0.0.1:8080 bytes=67108864", wrong: []string{"-bytes -1", "-bytes 64M"}},
 	"tcp_client/keepalive": {flags: "addr=127.0.0.1:8080 idle=15s interval=15s count=9",
 		wrong: []string{"-idle 0", "-idle -1s", "-idle 500ms", "-idle 1500ms", "-idle 32768s", "-interval 0", "-interval -1s", "-interval 32768s", "-count 0", "-count -1", "-count 128"}},
+	"tcp_client/connecting": {flags: "addr=127.0.0.1:8080 block pause=100ms timeout=5s tries=1",
+		wrong: []string{"-tries 0", "-tries -1", "-pause 0s", "-pause 999us", "-pause 1h1ns", "-timeout -1s", "-block 10.0.0.1", "-block 10.0.0.0/33", "-block 127.0.0.0/8"}},
 	"tcp_client/no_delay": {flags: "addr=127.0.0.1:8080 cork message no-delay=true", wrong: []string{"-message=", "-no-delay=perhaps", "-cork=perhaps", "-no-delay false"}},
 	"udp_server/server":   {flags: "addr=127.0.0.1:8080", wrong: []string{"-addr 239.1.1.1:8080"}, listen: "listen udp"},
 	"udp_server/bind":     {flags: "addr=127.0.0.1:8080 network=udp4", wrong: append(wrongNetworks, "-addr 239.1.1.1:8080"), listen: "listen udp4"},

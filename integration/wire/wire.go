@@ -107,8 +107,8 @@ func Events(packets []gopacket.Packet) (events []Event) {
 				events = append(events, e)
 			case *layers.ICMPv4:
 				e.Kind, e.Text = ICMP, l.TypeCode.String()
-				if l.TypeCode == layers.CreateICMPv4TypeCode(layers.ICMPv4TypeDestinationUnreachable, layers.ICMPv4CodePort) {
-					e.Text = "port unreachable"
+				if text, ok := unreachable[l.TypeCode]; ok {
+					e.Text = text
 				}
 				events = append(events, e)
 			case *layers.IGMP: // version 3, RFC 3376
@@ -125,6 +125,12 @@ func Events(packets []gopacket.Packet) (events []Event) {
 		}
 	}
 	return events
+}
+
+// unreachable has the words of RFC 792 for what hosts and routers say of a datagram.
+var unreachable = map[layers.ICMPv4TypeCode]string{
+	layers.CreateICMPv4TypeCode(layers.ICMPv4TypeDestinationUnreachable, layers.ICMPv4CodeHost): "host unreachable",
+	layers.CreateICMPv4TypeCode(layers.ICMPv4TypeDestinationUnreachable, layers.ICMPv4CodePort): "port unreachable",
 }
 
 // asSent puts the segments of each TCP socket in the order they were sent in.
