@@ -12,8 +12,10 @@ import (
 )
 
 // NameServer answers DNS queries (RFC 1035) on a host until the test ends: of names, as
-// "server.test", and their addresses. Of all other names it says that there are none.
-func NameServer(t *testing.T, on *lab.Host, addr string, names map[string][]string) {
+// "server.test", and their addresses. Of all other names it says that there are none. It
+// calls asked, if not nil, with each question, as "AAAA server.test", and answers when
+// that has returned.
+func NameServer(t *testing.T, on *lab.Host, addr string, names map[string][]string, asked func(question string)) {
 	t.Helper()
 	conn := ListenUDP(t, on, "udp", addr)
 	conn.SetDeadline(time.Time{})
@@ -23,25 +25,33 @@ func NameServer(t *testing.T, on *lab.Host, addr string, names map[string][]stri
 			if err != nil {
 				return
 			}
-			if answer, ok := answer(buf[:n], names); ok {
-				conn.WriteToUDPAddrPort(answer, from)
+			var m dnsmessage.Message
+			if m.Unpack(buf[:n]) != nil || len(m.Questions) != 1 {
+				continue
 			}
+			go func() {
+				if asked != nil {
+					asked(strings.TrimPrefix(m.Questions[0].Type.String(), "Type") + " " + name(m))
+				}
+				if answer, err := answer(m, names); err == nil {
+					conn.WriteToUDPAddrPort(answer, from)
+				}
+			}()
 		}
 	}()
 }
 
+// name returns the name that a query asks for.
+func name(m dnsmessage.Message) string { return strings.TrimSuffix(m.Questions[0].Name.String(), ".") }
+
 // answer answers a query's one question.
-func answer(query []byte, names map[string][]string) (answer []byte, ok bool) {
-	var m dnsmessage.Message
-	if m.Unpack(query) != nil || len(m.Questions) != 1 {
-		return nil, false
-	}
-	question := m.Questions[0]
-	addrs, known := names[strings.TrimSuffix(question.Name.String(), ".")]
+func answer(m dnsmessage.Message, names map[string][]string) ([]byte, error) {
+	addrs, known := names[name(m)]
 	m.Response, m.RecursionAvailable, m.Additionals = true, true, nil
 	if !known {
 		m.RCode = dnsmessage.RCodeNameError
 	}
+	question := m.Questions[0]
 	for _, text := range addrs {
 		var body dnsmessage.ResourceBody
 		switch addr := netip.MustParseAddr(text); {
@@ -55,6 +65,5 @@ func answer(query []byte, names map[string][]string) (answer []byte, ok bool) {
 		head := dnsmessage.ResourceHeader{Name: question.Name, Class: question.Class, TTL: 60}
 		m.Answers = append(m.Answers, dnsmessage.Resource{Header: head, Body: body})
 	}
-	answer, err := m.Pack()
-	return answer, err == nil
+	return m.Pack()
 }

@@ -278,7 +278,7 @@ func TestConnectingName(t *testing.T) {
 		peer.Asks(t, h, "10.0.0.1")
 		client := attempt(start, "server.test:8080", "--tries", "99", "--pause", "1ms", "--timeout", "1h")
 		client.Line(`attempt 1: .*server\.test.*; again in 1ms`)
-		peer.NameServer(t, server, "10.0.0.1:53", map[string][]string{"server.test": {"10.0.0.1"}})
+		peer.NameServer(t, server, "10.0.0.1:53", map[string][]string{"server.test": {"10.0.0.1"}}, nil)
 		client.Await(`attempt \d+: ` + refusedThere(peer.Here) + `; again in \S+`) // it has the address
 		client.Stop()
 		attempt(start, "other.test:8080", "--tries", "99", "--timeout", "1h").

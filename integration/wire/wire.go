@@ -326,7 +326,8 @@ func Only(events []Event, kinds ...Kind) (only []Event) {
 }
 
 // Party is one line of a diagram: a name, and the address it stands for, as in
-// 10.0.0.1 or, where one host has several, 10.0.0.1:8080.
+// 10.0.0.1 or, where one host has several, 10.0.0.1:8080. One with two addresses is
+// given twice, one after the other.
 type Party struct{ Name, Addr string }
 
 // Diagram draws the events of one link as a Mermaid sequence diagram. What goes
@@ -347,6 +348,7 @@ func Diagram(events []Event, parties ...Party) string {
 	for _, p := range parties {
 		names = append(names, p.Name)
 	}
+	names = slices.Compact(names)
 	last := names[len(names)-1]
 	var steps []Step
 	for _, e := range events {
