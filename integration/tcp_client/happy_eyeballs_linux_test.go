@@ -68,34 +68,43 @@ func TestHappyEyeballsSilent(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		server, c := twoFamilies(t, h)
 		ln := peer.ListenTCP(t, server, four)
-		p, delay := eyeballs(start, "dual:8080"), 300*time.Millisecond
-		p.Line(foundDead)
-		p.Line(foundFour)
-		tries(p, deadSix)
-		if p.Section == "node" {
-			delay = 250 * time.Millisecond
-			p.Line(givenUp)
+		seen := 0
+		for run := 1; ; run++ {
+			p, delay := eyeballs(start, "dual:8080"), 300*time.Millisecond
+			p.Line(foundDead)
+			p.Line(foundFour)
+			tries(p, deadSix)
+			if p.Section == "node" {
+				delay = 250 * time.Millisecond
+				p.Line(givenUp)
+			}
+			tries(p, four)
+			connects(p, four)
+			peer.Until(t, "the other attempt's socket is closed", func() bool { return socketsOf(t, p) == 1 })
+			closed := time.Now()
+			remote := peer.AcceptTCP(t, ln)
+			p.Stop()
+			assert.Equal(t, readToFIN(t, remote), "")
+			remote.Close()
+			assert.Assert(t, !strings.Contains(strings.Join(p.Lines(), ""), "cancel"))
+
+			events := c.Await("both FINs", peer.Seen(wire.FIN, 2*run))[seen:]
+			seen += len(events)
+			events = slices.DeleteFunc(events, func(e wire.Event) bool { // on a machine that was held up for long
+				return e.Kind == wire.SYNAgain && e.Time.Before(closed)
+			})
+			dead := slices.Clone(parties)
+			dead[2].Addr = "2001:db8:9::1"
+			golden.Assert(t, wire.Diagram(events[:4], dead...), "happy_eyeballs.mmd")
+			assert.DeepEqual(t, synsTo(events), []string{deadSix, four})
+			assert.Equal(t, len(wire.Only(events, wire.SYNAgain)), 0)
+			after := events[1].Time.Sub(events[0].Time)
+			if after > delay-5*time.Millisecond {
+				break
+			}
+			// The time begins before the SYN: one that was held up in between is late.
+			assert.Assert(t, run < 10, "%v after", after)
 		}
-		tries(p, four)
-		connects(p, four)
-		peer.Until(t, "the other attempt's socket is closed", func() bool { return socketsOf(t, p) == 1 })
-		closed := time.Now()
-		remote := peer.AcceptTCP(t, ln)
-		p.Stop()
-		assert.Equal(t, readToFIN(t, remote), "")
-		assert.Assert(t, !strings.Contains(strings.Join(p.Lines(), ""), "cancel"))
-		events := c.Await("FIN", peer.Seen(wire.FIN, 1))
-		assert.DeepEqual(t, synsTo(events), []string{deadSix, four})
-		syns := wire.Only(events, wire.SYN)
-		after := syns[1].Time.Sub(syns[0].Time)
-		assert.Assert(t, after > delay-5*time.Millisecond && after < 5*time.Second, "%v", after)
-		events = slices.DeleteFunc(events, func(e wire.Event) bool { // on a machine that was held up for long
-			return e.Kind == wire.SYNAgain && e.Time.Before(closed)
-		})
-		dead := slices.Clone(parties)
-		dead[2].Addr = "2001:db8:9::1"
-		golden.Assert(t, wire.Diagram(events[:4], dead...), "happy_eyeballs.mmd")
-		assert.Equal(t, len(wire.Only(events, wire.SYNAgain)), 0)
 	})
 }
 
@@ -158,6 +167,31 @@ func TestHappyEyeballsFamily(t *testing.T) {
 			}
 		}
 		assert.DeepEqual(t, synsTo(c.Settle()), []string{four, six})
+	})
+}
+
+// Of the addresses of one family Go tries all, one after the other; Node, asked for that
+// family, has one.
+func TestHappyEyeballsOneFamily(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		lab.Link(t, lab.NewHost(t, "server"), "10.0.0.1/24 10.0.0.3/24", h, "10.0.0.2/24")
+		peer.Names(t, h, "10.0.0.1 server", "10.0.0.3 server")
+		c := wire.Start(t, h, "eth0")
+		p := eyeballs(start, "server:8080", "--family", "4")
+		p.Await("failed: .*")
+		addresses := 1
+		if p.Section != "node" {
+			addresses = 2
+			p.Line("trying .*")
+			p.Line("failed: .*")
+		}
+		p.ExitSaying(1, `happy_eyeballs: .*(connection refused|ECONNREFUSED).*\n`)
+		events := c.Settle()
+		for n := range addresses {
+			assert.Equal(t, events[2*n].Kind, wire.SYN)
+			assert.Equal(t, events[2*n+1].Kind, wire.RST)
+		}
+		assert.Equal(t, len(events), 2*addresses)
 	})
 }
 
@@ -264,13 +298,12 @@ func TestHappyEyeballsDead(t *testing.T) {
 				p.Line(givenUp)
 			}
 		}
-		events := c.Await("the last SYN again", peer.Seen(wire.SYNAgain, 1))
+		events := c.Await("the last SYN again", func(events []wire.Event) bool {
+			syns := wire.Only(events, wire.SYN)
+			return len(syns) == 4 && events[len(events)-1].To == syns[3].To && len(wire.Only(events, wire.SYNAgain)) > 0
+		})
 		syns := wire.Only(events, wire.SYN)
-		assert.Equal(t, len(syns), 4)
-		for n := range 3 {
-			after := syns[n+1].Time.Sub(syns[n].Time)
-			assert.Assert(t, after > 95*time.Millisecond, "%v", after)
-		}
+		assert.Assert(t, syns[3].Time.Sub(syns[0].Time) > 200*time.Millisecond)
 		assert.Equal(t, socketsOf(t, p), 1)
 		p.Stop()
 	})

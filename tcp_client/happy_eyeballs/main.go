@@ -55,7 +55,7 @@ func resolver(dns string) *net.Resolver {
 // trace tells what a Dialer is at. The package is one for HTTP, but they all heed it.
 var trace = &httptrace.ClientTrace{
 	DNSDone: func(info httptrace.DNSDoneInfo) { // once both families' answers are there
-		for _, addr := range info.Addrs { // in the order in which they are tried (RFC 6724)
+		for _, addr := range info.Addrs { // sorted (RFC 6724)
 			fmt.Println("found", addr.String())
 		}
 	},
