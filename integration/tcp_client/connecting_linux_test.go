@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -264,8 +265,8 @@ func TestConnectingBlockedByName(t *testing.T) {
 			{"2001:db8::/32", "10.0.0.1:8080"},
 		} {
 			four, six := peer.ListenTCP(t, server, "10.0.0.1:8080"), peer.ListenTCP(t, server, "[2001:db8::1]:8080")
-			client := attempt(start, "server:8080", "--block", c.block)
-			client.Line("connected to " + regexp.QuoteMeta(c.to) + " from .*")
+			client := attempt(start, "server:8080", "--block", c.block, "--tries", "99", "--pause", "1ms") // for Node is quick to give up
+			client.Await("connected to " + regexp.QuoteMeta(c.to) + " from .*")
 			client.Stop()
 			four.Close()
 			six.Close()
@@ -422,13 +423,16 @@ func TestConnectingContext(t *testing.T) {
 }
 
 // Who tries a port of its own machine again and again where nobody listens, one that the
-// kernel also gives to clients, is given that very port one day, and is connected to
-// itself. Go notices that and tries again, Node does not.
+// kernel also gives to clients, 32768 to 60999 by default, is given that very port one day,
+// and is connected to itself. Go notices that and tries again, Node does not.
 func TestConnectingToItself(t *testing.T) {
 	t.Parallel()
 	lab.Require(t, "namespaces", lab.Isolated())
 	host := func() *lab.Host {
 		h := lab.NewHost(t, "h")
+		var ports []byte
+		h.Do(func() { ports, _ = os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range") })
+		assert.Equal(t, string(ports), "32768\t60999\n")
 		peer.SetSysctl(t, h, "net/ipv4/ip_local_port_range", "40000 40015") // so that it is soon
 		return h
 	}

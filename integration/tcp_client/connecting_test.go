@@ -22,8 +22,8 @@ func refusedThere(addr string) string {
 // more silence than -timeout is no matter.
 func TestConnectingHolds(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		client, remote := dialled(t, h, start, "connecting", "--timeout", "200ms")
-		remote.SetReadDeadline(time.Now().Add(time.Second))
+		client, remote := dialled(t, h, start, "connecting", "--timeout", "3s")
+		remote.SetReadDeadline(time.Now().Add(4 * time.Second))
 		_, err := remote.Read(make([]byte, 1))
 		assert.ErrorContains(t, err, "i/o timeout")
 		assert.NilError(t, remote.CloseWrite())

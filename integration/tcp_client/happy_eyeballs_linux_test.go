@@ -131,7 +131,7 @@ func TestHappyEyeballsRefused(t *testing.T) {
 func TestHappyEyeballsAllFail(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		twoFamilies(t, h)
-		p := eyeballs(start, "server:8080")
+		p := eyeballs(start, "server:8080", "--delay", "1h")
 		p.Line(foundSix)
 		p.Line(foundFour)
 		tries(p, six)
@@ -352,7 +352,7 @@ func TestHappyEyeballsOrder(t *testing.T) {
 		peer.Names(t, h, "fd00::1 local", "10.0.0.1 local", "2001:db8::1 other", "10.0.0.1 other")
 		peer.ListenTCP(t, server, four)
 		for _, name := range []string{"other:8080", "local:8080"} {
-			p := eyeballs(start, name)
+			p := eyeballs(start, name, "--delay", "1h")
 			if name == "other:8080" || p.Section != "node" { // which asks the system
 				p.Line(foundFour)
 			}
@@ -368,7 +368,7 @@ func TestHappyEyeballsDNS(t *testing.T) {
 		server, _ := twoFamilies(t, h)
 		peer.ListenTCP(t, server, six)
 		peer.NameServer(t, server, "10.0.0.1:5353", map[string][]string{"server.test": {"10.0.0.1", "2001:db8::1"}}, nil)
-		p := eyeballs(start, "server.test:8080", "--dns", "10.0.0.1:5353")
+		p := eyeballs(start, "server.test:8080", "--dns", "10.0.0.1:5353", "--delay", "1h")
 		p.Line(foundSix)
 		p.Line(foundFour)
 		tries(p, six)
