@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -213,15 +214,27 @@ func Unlink(t testing.TB, a, b *Host) {
 	b.cards--
 }
 
-// await waits until an interface sends. The kernel brings it up in its own time
-// once both ends are; until then it drops what it is given, without a word.
+// await waits until an interface sends, and its addresses are the host's own. The
+// kernel brings it up in its own time once both ends are; until then it drops what it
+// is given, without a word.
 func (h *Host) await(ifname string) error {
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		card, err := h.net.LinkByName(ifname)
-		if err != nil || card.Attrs().OperState == netlink.OperUp {
+		if err != nil {
 			return err
-		} else if time.Now().After(end) {
-			return fmt.Errorf("%s is %v", ifname, card.Attrs().OperState)
+		}
+		addrs, err := h.net.AddrList(card, netlink.FAMILY_ALL)
+		own := func(addr netlink.Addr) bool {
+			routes, err := h.net.RouteGetWithOptions(addr.IP, &netlink.RouteGetOptions{Oif: ifname})
+			return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
+		}
+		switch up := card.Attrs().OperState; {
+		case err != nil:
+			return err
+		case up == netlink.OperUp && !slices.ContainsFunc(addrs, func(addr netlink.Addr) bool { return !own(addr) }):
+			return nil
+		case time.Now().After(end):
+			return fmt.Errorf("%s is %v, with %v", ifname, up, addrs)
 		}
 	}
 }

@@ -260,16 +260,15 @@ func TestConnectingBlockedByName(t *testing.T) {
 		server := lab.NewHost(t, "server")
 		lab.Link(t, server, "10.0.0.1/24 2001:db8::1/64", h, "10.0.0.2/24 2001:db8::2/64") // RFC 3849
 		peer.Names(t, h, "10.0.0.1 server", "2001:db8::1 server")
+		peer.ListenTCP(t, server, four)
+		peer.ListenTCP(t, server, six)
 		for _, c := range []struct{ block, to string }{
-			{"10.0.0.0/24", "[2001:db8::1]:8080"},
-			{"2001:db8::/32", "10.0.0.1:8080"},
+			{"10.0.0.0/24", six},
+			{"2001:db8::/32", four},
 		} {
-			four, six := peer.ListenTCP(t, server, "10.0.0.1:8080"), peer.ListenTCP(t, server, "[2001:db8::1]:8080")
 			client := attempt(start, "server:8080", "--block", c.block, "--tries", "99", "--pause", "1ms") // for Node is quick to give up
 			client.Await("connected to " + regexp.QuoteMeta(c.to) + " from .*")
 			client.Stop()
-			four.Close()
-			six.Close()
 		}
 	})
 }
