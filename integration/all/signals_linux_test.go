@@ -43,6 +43,8 @@ var waiting = []struct {
 	{"tcp_client/unref", 2, []string{"-addr", silent}},
 	{"tcp_client/buffer_size", 1, []string{"-addr", silent}},
 	{"tcp_client/keepalive", 2, []string{"-addr", silent}},
+	{"tcp_client/connecting", 1, []string{"-addr", silent}},
+	{"tcp_client/happy_eyeballs", 2, []string{"-addr", silent}},
 	{"tcp_client/no_delay", 3, []string{"-addr", silent}},
 	{"udp_server/server", 1, nil},
 	{"udp_server/bind", 1, nil},

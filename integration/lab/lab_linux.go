@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -216,15 +217,27 @@ func Unlink(t testing.TB, a, b *Host) {
 	b.cards--
 }
 
-// await waits until an interface sends. The kernel brings it up in its own time
-// once both ends are; until then it drops what it is given, without a word.
+// await waits until an interface sends, and its addresses are the host's own. The
+// kernel brings it up in its own time once both ends are; until then it drops what it
+// is given, without a word.
 func (h *Host) await(ifname string) error {
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		card, err := h.net.LinkByName(ifname)
-		if err != nil || card.Attrs().OperState == netlink.OperUp {
+		if err != nil {
 			return err
-		} else if time.Now().After(end) {
-			return fmt.Errorf("%s is %v", ifname, card.Attrs().OperState)
+		}
+		addrs, err := h.net.AddrList(card, netlink.FAMILY_ALL)
+		own := func(addr netlink.Addr) bool {
+			routes, err := h.net.RouteGetWithOptions(addr.IP, &netlink.RouteGetOptions{Oif: ifname})
+			return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
+		}
+		switch up := card.Attrs().OperState; {
+		case err != nil:
+			return err
+		case up == netlink.OperUp && !slices.ContainsFunc(addrs, func(addr netlink.Addr) bool { return !own(addr) }):
+			return nil
+		case time.Now().After(end):
+			return fmt.Errorf("%s is %v, with %v", ifname, up, addrs)
 		}
 	}
 }
@@ -306,14 +319,37 @@ func (h *Host) Route(t testing.TB, network, via string) {
 	}
 }
 
-// Forward makes the host a router of unicast, IPv4 and IPv6 (ip_forward and
-// forwarding in the kernel's ip-sysctl.rst).
+// Forward makes the host a router of unicast, IPv4 and IPv6, that sends as many ICMP
+// errors as there is reason for (ip_forward, forwarding and the rate limits in the
+// kernel's ip-sysctl.rst).
 func (h *Host) Forward(t testing.TB) {
 	t.Helper()
 	var err error
-	h.Do(func() { err = errors.Join(sysctl("ipv4/ip_forward", "1"), sysctl("ipv6/conf/all/forwarding", "1")) })
+	h.Do(func() {
+		err = errors.Join(sysctl("ipv4/ip_forward", "1"), sysctl("ipv6/conf/all/forwarding", "1"),
+			sysctl("ipv4/icmp_ratelimit", "0"), sysctl("ipv6/icmp/ratelimit", "0"))
+	})
 	if err != nil {
 		t.Fatalf("make %s a router: %v", h.Name, err)
+	}
+}
+
+// What a router may do with packets for a network instead of forwarding them
+// (ip-route(8)): tell the sender that the host is unreachable, or nothing.
+const (
+	Unreachable = unix.RTN_UNREACHABLE
+	Blackhole   = unix.RTN_BLACKHOLE
+)
+
+// Reject has a router reject what is for a network, as in "10.0.9.0/24".
+func (h *Host) Reject(t testing.TB, network string, how int) {
+	t.Helper()
+	_, dst, err := net.ParseCIDR(network)
+	if err == nil {
+		err = h.net.RouteAdd(&netlink.Route{Dst: dst, Type: how})
+	}
+	if err != nil {
+		t.Fatalf("reject %s on %s: %v", network, h.Name, err)
 	}
 }
 

@@ -54,17 +54,31 @@ func Spoof(t *testing.T, raw *ipv4.RawConn, from net.IP, port int, to *net.UDPAd
 // who start there from now on find these names and no others in it.
 func Names(t *testing.T, on *lab.Host, lines ...string) {
 	t.Helper()
-	_, err := os.Stat("/etc/hosts")
+	cover(t, on, "/etc/hosts", lines...)
+}
+
+// Asks has those who start on a host from now on ask a name server at this address,
+// port 53, again after two seconds, and five times in all (resolv.conf(5)).
+func Asks(t *testing.T, on *lab.Host, server string) {
+	t.Helper()
+	cover(t, on, "/etc/resolv.conf", "nameserver "+server, "options timeout:2 attempts:5")
+}
+
+// cover has those who start on a host from now on see these lines in the place of a
+// file.
+func cover(t *testing.T, on *lab.Host, path string, lines ...string) {
+	t.Helper()
+	_, err := os.Stat(path)
 	lab.Require(t, "namespaces", lab.Isolated())
-	lab.Require(t, "hosts file", err == nil) // it can be covered, not made
-	file := filepath.Join(t.TempDir(), "hosts")
+	lab.Require(t, path, err == nil) // it can be covered, not made
+	file := filepath.Join(t.TempDir(), filepath.Base(path))
 	assert.NilError(t, os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o644))
 	on.Do(func() { // the host's thread, and what it starts, sees other mounts than the suite
 		if err = unix.Unshare(unix.CLONE_NEWNS); err == nil {
 			err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 		}
 		if err == nil {
-			err = unix.Mount(file, "/etc/hosts", "", unix.MS_BIND, "")
+			err = unix.Mount(file, path, "", unix.MS_BIND, "")
 		}
 	})
 	assert.NilError(t, err)

@@ -136,7 +136,7 @@ func TestClientsIPv6(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		for section, last := range map[string]string{
 			"client": "closed", "write": "closed", "close": "closed", "unref": "waiting for the peer",
-			"buffer_size": "wrote .*", "keepalive": "closed",
+			"buffer_size": "wrote .*", "keepalive": "closed", "connecting": "closed",
 		} {
 			ln := peer.ListenTCP(t, h, "[::1]:0")
 			p := start("tcp_client/"+section, "--addr", ln.Addr().String())

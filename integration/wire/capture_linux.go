@@ -97,15 +97,18 @@ func closeOnExec() {
 
 func (c *Capture) read() {
 	defer close(c.done)
-	for {
+	for ending := false; ; {
 		data, info, err := c.ring.ReadPacketData()
 		if errors.Is(err, afpacket.ErrTimeout) {
+			if ending {
+				return
+			}
 			select {
 			case <-c.end:
-				return
+				ending = true // once more: a packet may have come since this wait was over
 			default:
-				continue
 			}
+			continue
 		} else if err != nil {
 			c.t.Errorf("capture: %v", err)
 			return

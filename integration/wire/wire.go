@@ -139,8 +139,8 @@ func tell(
 				events = append(events, e)
 			case *layers.ICMPv4:
 				e.Kind, e.Text = ICMP, l.TypeCode.String()
-				if l.TypeCode == layers.CreateICMPv4TypeCode(layers.ICMPv4TypeDestinationUnreachable, layers.ICMPv4CodePort) {
-					e.Text = "port unreachable"
+				if text, ok := unreachable[l.TypeCode]; ok {
+					e.Text = text
 				}
 				events = append(events, e)
 			case *layers.IGMP: // version 3, RFC 3376
@@ -157,6 +157,12 @@ func tell(
 		}
 	}
 	return events
+}
+
+// unreachable has the words of RFC 792 for what hosts and routers say of a datagram.
+var unreachable = map[layers.ICMPv4TypeCode]string{
+	layers.CreateICMPv4TypeCode(layers.ICMPv4TypeDestinationUnreachable, layers.ICMPv4CodeHost): "host unreachable",
+	layers.CreateICMPv4TypeCode(layers.ICMPv4TypeDestinationUnreachable, layers.ICMPv4CodePort): "port unreachable",
 }
 
 // asSent puts the segments of each TCP socket in the order they were sent in.
@@ -416,7 +422,8 @@ func Only(events []Event, kinds ...Kind) (only []Event) {
 }
 
 // Party is one line of a diagram: a name, and the address it stands for, as in
-// 10.0.0.1 or, where one host has several, 10.0.0.1:8080.
+// 10.0.0.1 or, where one host has several, 10.0.0.1:8080. One with two addresses is
+// given twice, one after the other.
 type Party struct{ Name, Addr string }
 
 // Diagram draws the events of one link. What goes to an address that no party has,
@@ -436,7 +443,8 @@ func Diagram(events []Event, parties ...Party) (d diagram.Diagram) {
 	for _, p := range parties {
 		d.Parties = append(d.Parties, p.Name)
 	}
-	last := d.Parties[len(parties)-1]
+	d.Parties = slices.Compact(d.Parties)
+	last := d.Parties[len(d.Parties)-1]
 	for _, e := range events {
 		step := diagram.Step{From: find(e.From), To: find(e.To), Label: e.Label()}
 		if step.From == "" {
