@@ -45,6 +45,7 @@ var commandLines = map[string]struct {
 	"udp_server/bind":     {flags: "addr=127.0.0.1:8080 network=udp4", wrong: append(wrongNetworks, "-addr 239.1.1.1:8080"), listen: "listen udp4"},
 	"udp_server/address":  {flags: "addr=127.0.0.1:8080 network=udp4", wrong: append(wrongNetworks, "-addr 239.1.1.1:8080"), listen: "listen udp4"},
 	"udp_client/client":   {flags: "addr=127.0.0.1:8080 message=hello timeout=2s", wrong: []string{"-timeout 0", "-timeout -1s"}},
+	"udp_client/connect":  {flags: "addr=127.0.0.1:8080 from=127.0.0.1:8081", wrong: []string{"-from=", "-from nonsense", "-from 127.0.0.1:65536", "-from 192.0.2.1:1"}},
 	"udp_client/send": {flags: "addr=127.0.0.1:8080 message=hello offset length",
 		wrong: []string{"-offset -1", "-offset 6", "-length 6", "-offset 3 -length 3", "-length -1", "-offset x"}},
 	"broadcast/server": {flags: "addr=127.255.255.255:8080 from=0.0.0.0:0 interval=1s count",

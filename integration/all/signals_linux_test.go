@@ -47,6 +47,7 @@ var waiting = []struct {
 	{"udp_server/address", 4, nil},
 	{"udp_client/client", 2, []string{"-addr", silent, "-timeout", "1h"}},
 	{"udp_client/send", 1, []string{"-addr", silent}},
+	{"udp_client/connect", 1, nil},
 	{"broadcast/server", 2, []string{"-interval", "1h"}},
 	{"broadcast/client", 1, nil},
 	{"multicast/server", 2, []string{"-interval", "1h"}},
