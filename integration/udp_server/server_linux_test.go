@@ -279,39 +279,6 @@ func TestServerBurst(t *testing.T) {
 	})
 }
 
-// SetReadBuffer makes room. Linux gives twice of what is asked, and of no more than
-// net.core.rmem_max; it does not say that it gave less.
-func TestServerReadBuffer(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	text, err := os.ReadFile("/proc/sys/net/core/rmem_max")
-	lab.Require(t, "rmem_max", err == nil) // an older kernel shows it on its first host only
-	most, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	assert.NilError(t, err)
-	size := func(conn *net.UDPConn) (n int) {
-		raw, err := conn.SyscallConn()
-		assert.NilError(t, err)
-		assert.NilError(t, raw.Control(func(fd uintptr) { n, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF) }))
-		assert.NilError(t, err)
-		return n
-	}
-	sender := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0")
-	room := func(conn *net.UDPConn) (n int) {
-		for ; drops(t, h, peer.AddrOf(conn).Port()) == 0; n++ {
-			peer.SendUDP(t, sender, peer.AddrOf(conn), strings.Repeat("x", 1000))
-		}
-		return n - 1
-	}
-	usual, more := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0"), peer.ListenUDP(t, h, "udp4", "127.0.0.1:0")
-	asked := min(size(usual), most)
-	assert.NilError(t, more.SetReadBuffer(asked))
-	assert.Equal(t, size(more), 2*asked)
-	before, after := room(usual), room(more)
-	assert.Assert(t, after > before*3/2, "%d datagrams, and %d with the buffer doubled", before, after)
-	assert.NilError(t, more.SetReadBuffer(most+1))
-	assert.Equal(t, size(more), 2*most)
-}
-
 // One forged datagram, and two echo servers answer each other until one of them ends.
 func TestServerEchoLoop(t *testing.T) {
 	t.Parallel()
