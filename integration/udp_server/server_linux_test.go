@@ -207,26 +207,6 @@ func TestServerAnswersFromAnotherAddress(t *testing.T) {
 	server.Stop()
 }
 
-// A socket that asks for IP_PKTINFO is told which address a datagram was sent to, and
-// can answer from it: the connected client receives that.
-func TestServerPacketInfo(t *testing.T) {
-	t.Parallel()
-	lab.Require(t, "namespaces", lab.Isolated())
-	h := lab.NewHost(t, "h")
-	server := ipv4.NewPacketConn(peer.ListenUDP(t, h, "udp4", ":8080"))
-	assert.NilError(t, server.SetControlMessage(ipv4.FlagDst, true))
-	client := harness.Start(t, h, "udp_client/client", "-addr", "127.9.9.9:8080", "-timeout", "1h")
-	client.Await(`sent .*`)
-	buf := make([]byte, 100)
-	n, cm, from, err := server.ReadFrom(buf)
-	assert.NilError(t, err)
-	assert.Equal(t, cm.Dst.String(), "127.9.9.9")
-	_, err = server.WriteTo(buf[:n], &ipv4.ControlMessage{Src: cm.Dst}, from)
-	assert.NilError(t, err)
-	client.Line(`received 5 bytes from 127\.9\.9\.9:8080: "hello"`)
-	client.Exit(0)
-}
-
 // procUDP returns what /proc/net/udp says of the socket at an IPv4 port, or nothing.
 func procUDP(t *testing.T, on *lab.Host, port uint16) []string {
 	t.Helper()
