@@ -46,6 +46,7 @@ var commandLines = map[string]struct {
 	"udp_server/address":      {flags: "addr=127.0.0.1:8080 network=udp4", wrong: append(wrongNetworks, "-addr 239.1.1.1:8080"), listen: "listen udp4"},
 	"udp_server/buffer_sizes": {flags: "addr=127.0.0.1:8080 receive send", wrong: []string{"-addr 239.1.1.1:8080", "-receive -1", "-receive 64K", "-send -1", "-send 2147483648"}, listen: "listen udp"},
 	"udp_server/packet_info":  {flags: "addr=127.0.0.1:8080", wrong: []string{"-addr 239.1.1.1:8080"}, listen: "listen udp"},
+	"udp_server/truncated":    {flags: "addr=127.0.0.1:8080 buffer=16 grow", wrong: []string{"-addr 239.1.1.1:8080", "-buffer 0", "-buffer 65536", "-buffer -1", "-grow=perhaps"}, listen: "listen udp"},
 	"udp_client/client":       {flags: "addr=127.0.0.1:8080 message=hello timeout=2s", wrong: []string{"-timeout 0", "-timeout -1s"}},
 	"udp_client/connect":      {flags: "addr=127.0.0.1:8080 from=127.0.0.1:8081", wrong: []string{"-from=", "-from nonsense", "-from 127.0.0.1:65536", "-from 192.0.2.1:1"}},
 	"udp_client/send": {flags: "addr=127.0.0.1:8080 message=hello offset length",

@@ -199,6 +199,7 @@ func TestHostileDatagrams(t *testing.T) {
 		{"udp_server/address", []string{"-addr", peer.Here}, peer.Here, false, false, ""},
 		{"udp_server/buffer_sizes", []string{"-addr", peer.Here}, peer.Here, false, true, ""},
 		{"udp_server/packet_info", []string{"-addr", peer.Here}, peer.Here, true, true, ""},
+		{"udp_server/truncated", []string{"-addr", peer.Here, "-grow"}, peer.Here, true, true, ""},
 		{"udp_client/connect", []string{"-from", peer.Here}, peer.Here, true, false, ""},
 		{"broadcast/client", []string{"-addr", "0.0.0.0:8080"}, "10.0.0.255:8080", true, false, ""},
 		{"multicast/client", []string{"-interface", "eth0"}, peer.NotesGroup, true, false, ""},

@@ -47,6 +47,7 @@ var waiting = []struct {
 	{"udp_server/address", 4, nil},
 	{"udp_server/buffer_sizes", 2, nil},
 	{"udp_server/packet_info", 1, nil},
+	{"udp_server/truncated", 1, nil},
 	{"udp_client/client", 2, []string{"-addr", silent, "-timeout", "1h"}},
 	{"udp_client/send", 1, []string{"-addr", silent}},
 	{"udp_client/connect", 1, nil},
