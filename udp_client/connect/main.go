@@ -20,8 +20,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("connect: ")
+	log.SetFlags(0)            // no date and time in front of an error
+	log.SetPrefix("connect: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to connect to")
 	from := flag.String("from", "127.0.0.1:8081", "`host:port` to bind, port 0 for a free one")
 	if flag.Parse(); flag.NArg() > 0 || *addr == "" || *from == "" {

@@ -18,8 +18,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("buffer_sizes: ")
+	log.SetFlags(0)                 // no date and time in front of an error
+	log.SetPrefix("buffer_sizes: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	receive := flag.Uint("receive", 0, "`bytes` to ask for, 0 to leave it to the system")
 	send := flag.Uint("send", 0, "`bytes` to ask for, 0 to leave it to the system")
@@ -46,10 +46,10 @@ func main() {
 	sizes, _ := kernel(conn) // see kernel_linux.go
 	fmt.Println(sizes)
 	n, bytes, err := echo(ctx, conn)
-	if ctx.Err() == nil {
+	if ctx.Err() == nil { // not a signal
 		log.Fatal(err)
 	}
-	_, dropped := kernel(conn)
+	_, dropped := kernel(conn) // a closed socket can be asked nothing
 	conn.Close()
 	fmt.Printf("read %d datagrams, %d bytes; %s\n", n, bytes, dropped)
 	if _, err := fmt.Println("closed"); err != nil {
@@ -77,11 +77,11 @@ func echo(ctx context.Context, conn *net.UDPConn) (n, bytes int, err error) {
 		if err != nil {
 			return n, bytes, err
 		}
-		bytes += size
+		bytes += size // of which the kernel does not speak: it counts memory
 		// The send buffer has what is on its way to the network card's queue and in it. If
 		// it is full, this waits, and nothing is read meanwhile.
 		if _, err := conn.WriteToUDPAddrPort(buf[:size], from); err != nil && ctx.Err() == nil {
-			log.Print(err)
+			log.Print(err) // this peer's loss only
 		}
 	}
 }

@@ -22,8 +22,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("packet_info: ")
+	log.SetFlags(0)                // no date and time in front of an error
+	log.SetPrefix("packet_info: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	if flag.Parse(); flag.NArg() > 0 || *addr == "" {
 		log.Fatalf("want -addr host:port and no argument after the flags, not %q %q", *addr, flag.Args())
@@ -73,7 +73,7 @@ func echo(ctx context.Context, conn *net.UDPConn) error {
 			dst, index = asked6.Dst, asked6.IfIndex
 		}
 		by := "an interface that is gone"
-		if ifi, err := net.InterfaceByIndex(index); err == nil {
+		if ifi, err := net.InterfaceByIndex(index); err == nil { // a system call: servers keep the names
 			by = ifi.Name
 		}
 		peer := netip.AddrPortFrom(from.Addr().Unmap(), from.Port())

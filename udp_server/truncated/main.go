@@ -18,8 +18,8 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("truncated: ")
+	log.SetFlags(0)              // no date and time in front of an error
+	log.SetPrefix("truncated: ") // but the name of the program
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on, port 0 for a free one")
 	buffer := flag.Uint("buffer", 16, "`bytes` to read of each datagram, 1 to 65535")
 	grow := flag.Bool("grow", false, "look how long a datagram is, and make the buffer longer if need be (Linux)")
@@ -50,12 +50,14 @@ func main() {
 // echo sends back what it has read of each datagram.
 func echo(ctx context.Context, conn *net.UDPConn, buf []byte, grow bool) error {
 	for {
-		size, err := next(conn) // the length of the datagram that comes next, see peek_linux.go
+		// The length of the datagram that the next read will take, see peek_linux.go. That
+		// holds only as long as nobody else reads from the socket.
+		size, err := next(conn)
 		if err != nil {
-			return err
+			return err // closed
 		}
 		if grow && size > len(buf) {
-			buf = make([]byte, size)
+			buf = make([]byte, size) // 65527 bytes at most: nobody can make it grow without end
 		}
 		// Of a datagram that is longer than buf the rest is gone, and err is nil. Read and
 		// ReadFrom… leave it at that; this one also returns flags, MSG_TRUNC among them.
@@ -63,9 +65,9 @@ func echo(ctx context.Context, conn *net.UDPConn, buf []byte, grow bool) error {
 		if err != nil {
 			return err
 		}
-		told := fmt.Sprintf("%d bytes", n)
+		told := fmt.Sprintf("%d bytes", n) // 0 if it is an empty one, which is not the end
 		if flags&truncated != 0 && size < 0 {
-			told = fmt.Sprintf("more than %d bytes", n)
+			told = fmt.Sprintf("more than %d bytes", n) // how many more no call tells
 		} else if flags&truncated != 0 {
 			told = fmt.Sprintf("%d bytes, cut to %d", size, n)
 		}
