@@ -391,6 +391,27 @@ func TestConnectWire(t *testing.T) {
 		wire.Party{Name: "stranger", Addr: "10.0.0.3"}, wire.Party{Name: "client", Addr: "10.0.0.2"})
 }
 
+// A refusal that the read has not been told yet meets the next send instead, which then has
+// not sent: the program sends again, and goes on.
+func TestConnectRefusedBefore(t *testing.T) {
+	test := func(t *testing.T, h *lab.Host, start harness.Starter) {
+		p := start("udp_client/connect")
+		addr := listens(p)
+		p.Write("\n\n\n")
+		for range 2 {
+			p.Await(fmt.Sprintf(`connected to 127\.0\.0\.1:8080 from %v`, addr))
+		}
+		peer.Until(t, "both are refused", func() bool { return peer.Counter(t, h, "Icmp", "OutDestUnreachs") == 2 })
+		remote := peer.ListenUDP(t, h, "udp4", "127.0.0.1:8080")
+		peer.SendUDP(t, remote, addr, "hi")
+		p.Await(`127\.0\.0\.1:8080 sent 2 bytes: "hi"`)
+		p.Stop()
+	}
+	harness.Compare(t, func(t *testing.T, h *lab.Host, _ harness.Starter) {
+		test(t, h, peer.OneProcessor(t, h)) // so that it writes again before it reads
+	}, test)
+}
+
 // What a connected socket's read fails with is gone after: errors of a socket are told once.
 func TestConnectToldOnce(t *testing.T) {
 	t.Parallel()

@@ -55,6 +55,9 @@ func steps(ctx context.Context, conn *net.UDPConn, to *net.UDPAddr) {
 		if err == nil {
 			fmt.Printf("connected to %v from %v\n", peer, local) // what Go has noted is out of date
 			_, err = conn.Write([]byte("hello"))                 // to the peer: no address is needed now
+			if errors.Is(err, syscall.ECONNREFUSED) {            // what was sent before, and this was not sent
+				_, err = conn.Write([]byte("hello"))
+			}
 		}
 		if err == nil && in.Scan() {
 			// Anybody is heard again, at the port that we have bound. One that the system
