@@ -203,6 +203,10 @@ func TestHostileDatagrams(t *testing.T) {
 		{"udp_server/server", []string{"-addr", peer.Here}, peer.Here, true, true, ""},
 		{"udp_server/bind", []string{"-addr", peer.Here}, peer.Here, false, false, ""},
 		{"udp_server/address", []string{"-addr", peer.Here}, peer.Here, false, false, ""},
+		{"udp_server/buffer_sizes", []string{"-addr", peer.Here}, peer.Here, false, true, ""},
+		{"udp_server/packet_info", []string{"-addr", peer.Here}, peer.Here, true, true, ""},
+		{"udp_server/truncated", []string{"-addr", peer.Here, "-grow"}, peer.Here, true, true, ""},
+		{"udp_client/connect", []string{"-from", peer.Here}, peer.Here, true, false, ""},
 		{"broadcast/client", []string{"-addr", "0.0.0.0:8080"}, "10.0.0.255:8080", true, false, ""},
 		{"multicast/client", []string{"-interface", "eth0"}, peer.NotesGroup, true, false, ""},
 		{"multicast/membership", []string{"-interface", "eth0", "-leave-after", "1h"}, peer.NotesGroup, true, false, ""},
@@ -266,12 +270,13 @@ func TestHostileDatagrams(t *testing.T) {
 				}
 			}
 			assert.Equal(t, len(peer.Descriptors(t, p)), before)
-			p.Signal(syscall.SIGTERM)
-			p.Await("closed")
 			complaint := ""
 			if c.replies { // to port 0
 				complaint = path.Base(c.section) + `: write udp .*->10\.0\.0\.2:0: .*invalid argument\n`
 			}
+			p.Complaint(complaint) // it may not have come to that yet
+			p.Signal(syscall.SIGTERM)
+			p.Await("closed")
 			p.ExitSaying(0, complaint)
 		})
 	}

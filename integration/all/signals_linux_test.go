@@ -49,8 +49,12 @@ var waiting = []struct {
 	{"udp_server/server", 1, nil},
 	{"udp_server/bind", 1, nil},
 	{"udp_server/address", 4, nil},
+	{"udp_server/buffer_sizes", 2, nil},
+	{"udp_server/packet_info", 1, nil},
+	{"udp_server/truncated", 1, nil},
 	{"udp_client/client", 2, []string{"-addr", silent, "-timeout", "1h"}},
 	{"udp_client/send", 1, []string{"-addr", silent}},
+	{"udp_client/connect", 1, nil},
 	{"broadcast/server", 2, []string{"-interval", "1h"}},
 	{"broadcast/client", 1, nil},
 	{"multicast/server", 2, []string{"-interval", "1h"}},
@@ -117,7 +121,7 @@ func TestSignalClosesSockets(t *testing.T) {
 // socket closed under it: no failure of that is its own, and none is told.
 func TestSignalIsNoFailure(t *testing.T) {
 	// These close when they get to it: once all is said they wait for the signal.
-	later := []string{"tcp_server/listen", "tcp_server/address", "udp_server/bind", "udp_server/address", "broadcast/server", "multicast/server"}
+	later := []string{"tcp_server/listen", "tcp_server/address", "udp_server/bind", "udp_server/address", "udp_server/buffer_sizes", "broadcast/server", "multicast/server"}
 	testDeaf(t, true, func(t *testing.T, p peer.Deaf) {
 		p.AwaitLine()
 		p.Signal(syscall.SIGTERM)

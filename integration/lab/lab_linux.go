@@ -377,6 +377,20 @@ func (h *Host) SetMTU(t testing.TB, ifname string, mtu int) {
 	h.change(t, ifname, func(card netlink.Link) error { return h.net.LinkSetMTU(card, mtu) })
 }
 
+// SetRate makes an interface slow: it sends so many bytes a second, after a first 2000 at
+// once, and keeps so many in its queue (tc-tbf(8)). What finds no room there is lost.
+func (h *Host) SetRate(t testing.TB, ifname string, rate, queue int) {
+	t.Helper()
+	h.change(t, ifname, func(card netlink.Link) error {
+		return h.net.QdiscReplace(&netlink.Tbf{
+			QdiscAttrs: netlink.QdiscAttrs{LinkIndex: card.Attrs().Index, Handle: netlink.MakeHandle(1, 0), Parent: netlink.HANDLE_ROOT},
+			Rate:       uint64(rate),
+			Limit:      uint32(queue),
+			Buffer:     netlink.Xmittime(uint64(rate), 2000),
+		})
+	})
+}
+
 func (h *Host) change(t testing.TB, ifname string, how func(netlink.Link) error) {
 	t.Helper()
 	card, err := h.net.LinkByName(ifname)

@@ -102,6 +102,19 @@ func TestUnplugPlugMTU(t *testing.T) {
 	assert.Equal(t, data, "again")
 }
 
+func TestRate(t *testing.T) {
+	t.Parallel()
+	Require(t, "namespaces", Isolated())
+	a, b := NewHost(t, "a"), NewHost(t, "b")
+	Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
+	a.SetRate(t, "eth0", 10_000, 100_000)
+	long := string(bytes.Repeat([]byte("x"), 5000)) // in four fragments
+	begin := time.Now()
+	data, _ := send(t, a, b, "udp4", "10.0.0.2:8080", long)
+	assert.Equal(t, data, long)
+	assert.Assert(t, time.Since(begin) > 250*time.Millisecond) // 3000 bytes of it had to wait
+}
+
 // victim, in the environment, makes the test binary a suite to be killed.
 const victim = "LAB_VICTIM"
 

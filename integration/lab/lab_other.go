@@ -37,13 +37,14 @@ func Unlink(t testing.TB, a, b *Host)                                   { skip(t
 
 type Segment struct{}
 
-func NewSegment(t testing.TB, name string) *Segment         { skip(t); return nil }
-func (s *Segment) Join(t testing.TB, h *Host, addrs string) { skip(t) }
-func (h *Host) Route(t testing.TB, network, via string)     { skip(t) }
-func (h *Host) Forward(t testing.TB)                        { skip(t) }
-func (h *Host) Unplug(t testing.TB, ifname string)          { skip(t) }
-func (h *Host) Plug(t testing.TB, ifname string)            { skip(t) }
-func (h *Host) SetMTU(t testing.TB, ifname string, mtu int) { skip(t) }
+func NewSegment(t testing.TB, name string) *Segment                  { skip(t); return nil }
+func (s *Segment) Join(t testing.TB, h *Host, addrs string)          { skip(t) }
+func (h *Host) Route(t testing.TB, network, via string)              { skip(t) }
+func (h *Host) Forward(t testing.TB)                                 { skip(t) }
+func (h *Host) Unplug(t testing.TB, ifname string)                   { skip(t) }
+func (h *Host) Plug(t testing.TB, ifname string)                     { skip(t) }
+func (h *Host) SetMTU(t testing.TB, ifname string, mtu int)          { skip(t) }
+func (h *Host) SetRate(t testing.TB, ifname string, rate, queue int) { skip(t) }
 
 func skip(t testing.TB) {
 	t.Helper()

@@ -164,7 +164,7 @@ func dial(t *testing.T, h *lab.Host, to netip.AddrPort) *net.UDPConn {
 	t.Helper()
 	var conn *net.UDPConn
 	var err error
-	h.Do(func() { conn, err = net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(to)) })
+	h.Do(func() { conn, err = net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to)) })
 	assert.NilError(t, err)
 	return peer.Ours(t, conn)
 }

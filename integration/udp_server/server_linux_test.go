@@ -207,26 +207,6 @@ func TestServerAnswersFromAnotherAddress(t *testing.T) {
 	server.Stop()
 }
 
-// A socket that asks for IP_PKTINFO is told which address a datagram was sent to, and
-// can answer from it: the connected client receives that.
-func TestServerPacketInfo(t *testing.T) {
-	t.Parallel()
-	lab.Require(t, "namespaces", lab.Isolated())
-	h := lab.NewHost(t, "h")
-	server := ipv4.NewPacketConn(peer.ListenUDP(t, h, "udp4", ":8080"))
-	assert.NilError(t, server.SetControlMessage(ipv4.FlagDst, true))
-	client := harness.Start(t, h, "udp_client/client", "-addr", "127.9.9.9:8080", "-timeout", "1h")
-	client.Await(`sent .*`)
-	buf := make([]byte, 100)
-	n, cm, from, err := server.ReadFrom(buf)
-	assert.NilError(t, err)
-	assert.Equal(t, cm.Dst.String(), "127.9.9.9")
-	_, err = server.WriteTo(buf[:n], &ipv4.ControlMessage{Src: cm.Dst}, from)
-	assert.NilError(t, err)
-	client.Line(`received 5 bytes from 127\.9\.9\.9:8080: "hello"`)
-	client.Exit(0)
-}
-
 // procUDP returns what /proc/net/udp says of the socket at an IPv4 port, or nothing.
 func procUDP(t *testing.T, on *lab.Host, port uint16) []string {
 	t.Helper()
@@ -277,39 +257,6 @@ func TestServerBurst(t *testing.T) {
 		server.Line(`\S+ IPv4 sent 17 bytes: .*`)
 		server.Stop()
 	})
-}
-
-// SetReadBuffer makes room. Linux gives twice of what is asked, and of no more than
-// net.core.rmem_max; it does not say that it gave less.
-func TestServerReadBuffer(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	text, err := os.ReadFile("/proc/sys/net/core/rmem_max")
-	lab.Require(t, "rmem_max", err == nil) // an older kernel shows it on its first host only
-	most, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	assert.NilError(t, err)
-	size := func(conn *net.UDPConn) (n int) {
-		raw, err := conn.SyscallConn()
-		assert.NilError(t, err)
-		assert.NilError(t, raw.Control(func(fd uintptr) { n, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF) }))
-		assert.NilError(t, err)
-		return n
-	}
-	sender := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0")
-	room := func(conn *net.UDPConn) (n int) {
-		for ; drops(t, h, peer.AddrOf(conn).Port()) == 0; n++ {
-			peer.SendUDP(t, sender, peer.AddrOf(conn), strings.Repeat("x", 1000))
-		}
-		return n - 1
-	}
-	usual, more := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0"), peer.ListenUDP(t, h, "udp4", "127.0.0.1:0")
-	asked := min(size(usual), most)
-	assert.NilError(t, more.SetReadBuffer(asked))
-	assert.Equal(t, size(more), 2*asked)
-	before, after := room(usual), room(more)
-	assert.Assert(t, after > before*3/2, "%d datagrams, and %d with the buffer doubled", before, after)
-	assert.NilError(t, more.SetReadBuffer(most+1))
-	assert.Equal(t, size(more), 2*most)
 }
 
 // One forged datagram, and two echo servers answer each other until one of them ends.
