@@ -149,7 +149,7 @@ func tell(
 				}
 			case *layers.MLDv2MulticastListenerReportMessage: // RFC 3810
 				for _, r := range l.MulticastAddressRecords {
-					if !neighbours.Contains(addr(r.MulticastAddress)) {
+					if !ofItself(addr(r.MulticastAddress)) {
 						report(e, membership(MLDJoin, MLDLeave, layers.IGMPv3GroupRecordType(r.RecordType), r.MulticastAddress, r.SourceAddresses))
 					}
 				}
@@ -205,9 +205,12 @@ func asSent(packets []gopacket.Packet) []gopacket.Packet {
 	return sent
 }
 
-// neighbours are the groups that every address has for neighbour discovery (RFC 4291,
-// section 2.7.1).
-var neighbours = netip.MustParsePrefix("ff02::1:ff00:0/104")
+// ofItself tells whether a host joins an IPv6 group for its own part: for neighbour
+// discovery by each address, as a router (RFC 4291, 2.8).
+func ofItself(group netip.Addr) bool {
+	return netip.MustParsePrefix("ff02::1:ff00:0/104").Contains(group) ||
+		slices.Contains([]string{"ff01::2", "ff02::2", "ff05::2"}, group.String())
+}
 
 // membership tells what a record of a report says has changed (RFC 3376, 4.2.12). MLD's
 // types are the same (RFC 3810, 5.2.12).
