@@ -109,9 +109,6 @@ func TestLoopbackWire(t *testing.T) {
 	p.Await("loopback off: silent")
 	p.Exit(0)
 	c.Await("the leave", peer.Seen(wire.IGMPLeave, 1))
-	var steps []wire.Step
-	for _, e := range c.Settle() {
-		steps = append(steps, wire.Step{From: "loopback", To: "neighbour", Label: e.Label()})
-	}
-	golden.Assert(t, wire.Draw(steps, "loopback", "neighbour"), "loopback.mmd")
+	d := wire.Diagram(c.Settle(), wire.Party{Name: "loopback", Addr: "10.0.0.1"}, wire.Party{Name: "neighbour", Addr: "10.0.0.2"})
+	golden.Assert(t, d.Mermaid(), "loopback.mmd")
 }

@@ -348,7 +348,8 @@ func TestMembershipWire(t *testing.T) {
 	p.Line(`left .*`)
 	c.Await("the leave", peer.Seen(wire.IGMPLeave, 1))
 	marker(t, server, "-interface", "eth0")
-	golden.Assert(t, wire.Diagram(c.Await("both datagrams", peer.Seen(wire.UDP, 2)),
-		wire.Party{Name: "membership", Addr: "10.0.0.2"}, wire.Party{Name: "server", Addr: "10.0.0.1"}), "membership.mmd")
+	d := wire.Diagram(c.Await("both datagrams", peer.Seen(wire.UDP, 2)),
+		wire.Party{Name: "membership", Addr: "10.0.0.2"}, wire.Party{Name: "server", Addr: "10.0.0.1"})
+	golden.Assert(t, d.Mermaid(), "membership.mmd")
 	p.Stop()
 }

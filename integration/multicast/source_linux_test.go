@@ -18,6 +18,7 @@ import (
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/golden"
 
+	"example.com/sockets/integration/diagram"
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
 	"example.com/sockets/integration/peer"
@@ -317,15 +318,15 @@ func TestSourceWire(t *testing.T) {
 	p.Line(from + ` TTL 1: ".*"`)
 	p.Stop()
 	names := map[string]string{"10.0.0.1": "sender", "10.0.0.2": "other"}
-	var steps []wire.Step
+	d := diagram.Diagram{Parties: []string{"other", "source", "sender"}}
 	for _, e := range c.Await("the leave", peer.Seen(wire.IGMPLeave, 1)) {
-		step := wire.Step{From: "source", To: "sender", Label: e.Label()}
+		step := diagram.Step{From: "source", To: "sender", Label: e.Label()}
 		if e.Kind == wire.UDP { // on this network every datagram reaches everybody
 			step.From, step.To = names[e.From.Addr().String()], "source"
 		}
-		steps = append(steps, step)
+		d.Steps = append(d.Steps, step)
 	}
-	golden.Assert(t, wire.Draw(steps, "other", "source", "sender"), "source.mmd")
+	golden.Assert(t, d.Mermaid(), "source.mmd")
 }
 
 // A router that has been set up for one source passes on nobody else's datagrams:

@@ -12,6 +12,7 @@ import (
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/golden"
 
+	"example.com/sockets/integration/diagram"
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
 	"example.com/sockets/integration/peer"
@@ -113,15 +114,15 @@ func TestTTLWire(t *testing.T) {
 	sent := near.Settle()
 	assert.Equal(t, len(wire.Only(sent, wire.UDP, wire.ICMP)), 3)
 
-	var steps []wire.Step
+	d := diagram.Diagram{Parties: []string{"sender", "router", "member"}}
 	for _, e := range wire.Only(sent, wire.UDP) {
-		steps = append(steps, wire.Step{From: "sender", To: "router", Label: e.Label()})
+		d.Steps = append(d.Steps, diagram.Step{From: "sender", To: "router", Label: e.Label()})
 		for _, f := range crossed {
 			if f.TTL == e.TTL-1 {
-				steps = append(steps, wire.Step{From: "router", To: "member", Label: f.Label()})
+				d.Steps = append(d.Steps, diagram.Step{From: "router", To: "member", Label: f.Label()})
 			}
 		}
 	}
-	golden.Assert(t, wire.Draw(steps, "sender", "router", "member"), "ttl.mmd")
+	golden.Assert(t, d.Mermaid(), "ttl.mmd")
 	stopRouter(smcroute)
 }

@@ -51,7 +51,8 @@ func Drawn(t *testing.T, name string, events []wire.Event, clients ...wire.Party
 	if clients == nil {
 		clients = []wire.Party{{Name: "client", Addr: "10.0.0.2"}}
 	}
-	golden.Assert(t, wire.Diagram(events, append(clients, wire.Party{Name: "server", Addr: "10.0.0.1"})...), name+".mmd")
+	d := wire.Diagram(events, append(clients, wire.Party{Name: "server", Addr: "10.0.0.1"})...)
+	golden.Assert(t, d.Mermaid(), name+".mmd")
 }
 
 // Seen tells whether that many events of a kind have crossed.

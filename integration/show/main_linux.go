@@ -113,7 +113,7 @@ func (play) Run() int {
 		}
 	}
 	events := capture.Settle()
-	fmt.Printf("\n%s", wire.Diagram(wire.Merge(events), parties...))
+	fmt.Printf("\n%s", wire.Diagram(wire.Merge(events), parties...).Mermaid())
 	if *pcap != "" {
 		if err := capture.Save(*pcap); err != nil {
 			s.Fatalf("%v", err)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
+
+	"example.com/sockets/integration/diagram"
 )
 
 // Kind tells what an event is.
@@ -323,10 +325,10 @@ func Only(events []Event, kinds ...Kind) (only []Event) {
 // 10.0.0.1 or, where one host has several, 10.0.0.1:8080.
 type Party struct{ Name, Addr string }
 
-// Diagram draws the events of one link as a Mermaid sequence diagram. What goes
-// to an address that no party has, a group's or a broadcast address, is drawn
-// towards the last party, or from it to the first, and says so.
-func Diagram(events []Event, parties ...Party) string {
+// Diagram draws the events of one link. What goes to an address that no party has,
+// a group's or a broadcast address, is drawn towards the last party, or from it to
+// the first, and says so.
+func Diagram(events []Event, parties ...Party) (d diagram.Diagram) {
 	find := func(a netip.AddrPort) (name string) {
 		for _, p := range parties {
 			if p.Addr == a.String() {
@@ -337,20 +339,18 @@ func Diagram(events []Event, parties ...Party) string {
 		}
 		return name
 	}
-	var names []string
 	for _, p := range parties {
-		names = append(names, p.Name)
+		d.Parties = append(d.Parties, p.Name)
 	}
-	last := names[len(names)-1]
-	var steps []Step
+	last := d.Parties[len(parties)-1]
 	for _, e := range events {
-		step := Step{find(e.From), find(e.To), e.Label()}
+		step := diagram.Step{From: find(e.From), To: find(e.To), Label: e.Label()}
 		if step.From == "" {
 			step.From = last
 		}
 		if step.To == "" {
 			if step.To = last; step.From == last {
-				step.To = names[0]
+				step.To = d.Parties[0]
 			}
 			if e.Kind == UDP {
 				size, rest, _ := strings.Cut(step.Label, ",")
@@ -360,26 +360,9 @@ func Diagram(events []Event, parties ...Party) string {
 				}
 			}
 		}
-		steps = append(steps, step)
+		d.Steps = append(d.Steps, step)
 	}
-	return Draw(steps, names...)
-}
-
-// Step is one arrow of a diagram.
-type Step struct{ From, To, Label string }
-
-// Draw draws arrows between parties, which stand in that order, as a Mermaid
-// sequence diagram.
-func Draw(steps []Step, parties ...string) string {
-	var b strings.Builder
-	b.WriteString("sequenceDiagram\n")
-	for _, p := range parties {
-		fmt.Fprintf(&b, "    participant %s\n", p)
-	}
-	for _, s := range steps {
-		fmt.Fprintf(&b, "    %s->>%s: %s\n", s.From, s.To, s.Label)
-	}
-	return b.String()
+	return d
 }
 
 // Label is what a diagram says of the event.

@@ -17,6 +17,7 @@ import (
 
 	"gotest.tools/v3/assert"
 
+	"example.com/sockets/integration/diagram"
 	"example.com/sockets/tools/pages"
 )
 
@@ -120,6 +121,30 @@ func TestChapters(t *testing.T) {
 	if want = slices.Compact(want); !slices.Equal(got, want) {
 		t.Errorf("CHAPTERS in tools/sections.bzl lists %q, and the folders with sections are %q", got, want)
 	}
+}
+
+// Every golden diagram is one that integration/diagram reads, gives back as it was, and
+// knows how to draw.
+func TestDiagrams(t *testing.T) {
+	seen := false
+	walk(t, func(name string, data []byte) {
+		if filepath.Ext(name) != ".mmd" {
+			return
+		}
+		seen = true
+		d, err := diagram.Parse(string(data))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			return
+		}
+		assert.Equal(t, d.Mermaid(), string(data), name)
+		for line := range bytes.Lines(d.SVG("en")) {
+			if bytes.Contains(line, []byte(`class="other"`)) {
+				t.Errorf("%s: kinds in integration/diagram/kinds.go has none for %s", name, line)
+			}
+		}
+	})
+	assert.Assert(t, seen)
 }
 
 func TestGofmt(t *testing.T) {
