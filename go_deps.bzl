@@ -5,6 +5,48 @@ load("@bazel_gazelle//:deps.bzl", "go_repository")
 def go_dependencies():
     """Declares a repository for each Go module."""
     go_repository(
+        name = "com_github_alecthomas_assert_v2",
+        importpath = "github.com/alecthomas/assert/v2",
+        sum = "h1:2Q9r3ki8+JYXvGsDyBXwH3LcJ+WK5D0gc5E8vS6K3D0=",
+        version = "v2.11.0",
+    )
+    go_repository(
+        name = "com_github_alecthomas_chroma_v2",
+        importpath = "github.com/alecthomas/chroma/v2",
+        sum = "h1:FodwmyOBgJULFYmDqibcp9pvfDLWdtPRh9v/r5BXYZs=",
+        version = "v2.27.0",
+    )
+    go_repository(
+        name = "com_github_alecthomas_repr",
+        importpath = "github.com/alecthomas/repr",
+        sum = "h1:SU73FTI9D1P5UNtvseffFSGmdNci/O6RsqzeXJtP0Qs=",
+        version = "v0.5.2",
+    )
+    go_repository(
+        name = "com_github_chromedp_cdproto",
+        importpath = "github.com/chromedp/cdproto",
+        sum = "h1:GQnqLDVD3WFBif2MpAXeCGCs3sfXqnHodh08q7ZisOI=",
+        version = "v0.159.3",
+    )
+    go_repository(
+        name = "com_github_chromedp_chromedp",
+        importpath = "github.com/chromedp/chromedp",
+        sum = "h1:iNGzFz+exVgG4OynS2CnYzlAjHiOFW++fUPbbmSwy0w=",
+        version = "v0.23.0",
+    )
+    go_repository(
+        name = "com_github_dlclark_regexp2_v2",
+        importpath = "github.com/dlclark/regexp2/v2",
+        sum = "h1:mf4KkFUj0gJuarK8P+LgiS+Lit7m9N1yAwEfPbee7R0=",
+        version = "v2.2.1",
+    )
+    go_repository(
+        name = "com_github_go_json_experiment_json",
+        importpath = "github.com/go-json-experiment/json",
+        sum = "h1:XGPtjxqp0FS8jj1Z7QGcSOSgyq1fUPjNyJXvi3KfI4A=",
+        version = "v0.0.0-20260213210345-44df1a37e875",
+    )
+    go_repository(
         name = "com_github_google_go_cmp",
         importpath = "github.com/google/go-cmp",
         sum = "h1:wk8382ETsv4JYUZwIsn6YpYiWiBsYLSJiTsyBybVuN8=",
@@ -17,6 +59,12 @@ def go_dependencies():
         version = "v1.7.7",
     )
     go_repository(
+        name = "com_github_hexops_gotextdiff",
+        importpath = "github.com/hexops/gotextdiff",
+        sum = "h1:gitA9+qJrrTCsiCl7+kh75nPqQt1cx4ZkudSTLoUqJM=",
+        version = "v1.0.3",
+    )
+    go_repository(
         name = "com_github_vishvananda_netlink",
         importpath = "github.com/vishvananda/netlink",
         sum = "h1:3AEMt62VKqz90r0tmNhog0r/PpWKmrEShJU0wJW6bV0=",
@@ -27,6 +75,12 @@ def go_dependencies():
         importpath = "github.com/vishvananda/netns",
         sum = "h1:DfiHV+j8bA32MFM7bfEunvT8IAqQ/NzSJHtcmW5zdEY=",
         version = "v0.0.5",
+    )
+    go_repository(
+        name = "com_github_yuin_goldmark",
+        importpath = "github.com/yuin/goldmark",
+        sum = "h1:XT/tNqCIbabh0ln675w4x3dv04kQBKi8NwYqi9IJaxI=",
+        version = "v1.8.7",
     )
     go_repository(
         name = "org_golang_x_crypto",

@@ -16,11 +16,31 @@ CHAPTERS = [
 # For starts: the programs of all chapters.
 PROGRAMS = ["//%s:programs" % chapter for chapter in CHAPTERS]
 
+# buildifier: disable=unnamed-macro
+def sources(include = ["**"], exclude = []):
+    """All files of a package, and of the packages below it, for //site.
+
+    The macros below bring it along; a package that has none of them calls it.
+
+    Args:
+      include: Which files.
+      exclude: And which not.
+    """
+    if native.existing_rule("sources"):
+        return
+    below = native.subpackages(include = ["**"], exclude = ["bazel-*/**"], allow_empty = True)
+    here = native.package_name()
+    native.filegroup(
+        name = "sources",
+        srcs = native.glob(include, exclude = exclude) + ["//%s:sources" % (here + "/" + name if here else name) for name in below],
+        visibility = ["//:__subpackages__"],
+    )
+
 def section(name, **kwargs):
     """A section's program; what gazelle writes for go_binary in a chapter.
 
     Where the program goes, main.js goes: the tests that start the one run the
-    other in Node. `:files` is all that the section's reader needs.
+    other in Node.
 
     Args:
       name: The section.
@@ -31,25 +51,14 @@ def section(name, **kwargs):
         data = native.glob(["main.js"], allow_empty = True),
         **kwargs
     )
-    native.filegroup(
-        name = "files",
-        srcs = native.glob(
-            [
-                "*.go",
-                "*.md",
-                "main.js",
-            ],
-            allow_empty = True,
-        ),
-        visibility = ["//:__subpackages__"],
-    )
+    sources()
 
 # buildifier: disable=unnamed-macro
 def chapter():
     """The sections below this package.
 
     Each gets an alias, so that //CHAPTER:SECTION runs it. `:programs` is all of
-    their programs, `:files` all of their `:files`.
+    their programs.
     """
     sections = {
         name: "//%s/%s" % (native.package_name(), name)
@@ -67,11 +76,7 @@ def chapter():
         data = sections.values(),  # or their runfiles, main.js, stay behind
         visibility = ["//:__subpackages__"],
     )
-    native.filegroup(
-        name = "files",
-        srcs = [label + ":files" for label in sections.values()],
-        visibility = ["//:__subpackages__"],
-    )
+    sources()
 
 def _env(starts):
     # integration/harness finds the programs by it.
@@ -96,6 +101,7 @@ def section_test(name, srcs, starts = [], data = [], tags = [], **kwargs):
         tags = tags + ["block-network"],
         **kwargs
     )
+    sources()
 
 def chapter_tests(name, **kwargs):
     """The same test for each chapter, with only that chapter's programs.
@@ -132,3 +138,4 @@ def section_starter(name, starts = [], **kwargs):
         env = _env(starts),
         **kwargs
     )
+    sources()

@@ -160,7 +160,7 @@ func (w *weaver) entryTables(page string) (string, error) {
 			}
 			n := g.count()
 			title := g.title[language]
-			counts = append(counts, countRow(fmt.Sprintf("[%s](#%s)", title, slugOf(title)), n))
+			counts = append(counts, countRow(fmt.Sprintf("[%s](#%s)", title, Anchor(title)), n))
 			for i := range n {
 				sum[i], all[i] = sum[i]+n[i], all[i]+n[i]
 			}

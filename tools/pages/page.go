@@ -159,7 +159,7 @@ var id = regexp.MustCompile(`<a (?:id|name)="([^"]+)"`)
 func (p *page) anchors() map[string]bool {
 	anchors := map[string]bool{}
 	for _, h := range p.headings() {
-		slug := slugOf(h.text)
+		slug := Anchor(h.text)
 		for base, n := slug, 1; anchors[slug]; n++ {
 			slug = fmt.Sprintf("%s-%d", base, n)
 		}
@@ -173,8 +173,8 @@ func (p *page) anchors() map[string]bool {
 	return anchors
 }
 
-// slugOf makes of a heading the anchor that GitHub makes.
-func slugOf(heading string) string {
+// Anchor makes of a heading the anchor that GitHub makes.
+func Anchor(heading string) string {
 	text := link.ReplaceAllString(heading, "$1")
 	return strings.Map(func(r rune) rune {
 		switch {

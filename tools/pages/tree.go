@@ -34,6 +34,28 @@ type Section struct {
 // Path is the section's folder, seen from the top.
 func (s Section) Path() string { return path.Join(s.Chapter, s.Name) }
 
+// Title is the chapter's name in one of Languages.
+func (c Chapter) Title(language string) string { return cmp.Or(c.heads[language].title, c.Name) }
+
+// Names are what the section's title says that it is in Node.
+func (s Section) Names(language string) string { return s.heads[language].names }
+
+// Summary is the first sentence of the section's page.
+func (s Section) Summary(language string) string { return s.heads[language].summary }
+
+// Sources are the section's programs, Node's first.
+func (s Section) Sources(tree fs.FS) (names []string) {
+	for _, pattern := range []string{"*.js", "main.go", "*.go"} {
+		found, _ := fs.Glob(tree, path.Join(s.Path(), pattern)) // the pattern is well formed
+		for _, name := range found {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
 // TestName is how the names of a section's tests begin: TestHalfOpen for half_open.
 func TestName(section string) string {
 	var b strings.Builder
@@ -173,7 +195,7 @@ func joinLines(lines []string) string {
 	for i, line := range lines {
 		if i > 0 {
 			before, after := []rune(lines[i-1]), []rune(line)
-			if !chinese(before[len(before)-1]) || !chinese(after[0]) {
+			if !Chinese(before[len(before)-1]) || !Chinese(after[0]) {
 				b.WriteByte(' ')
 			}
 		}
@@ -182,8 +204,8 @@ func joinLines(lines []string) string {
 	return b.String()
 }
 
-// chinese tells characters of full width, punctuation included.
-func chinese(r rune) bool { return r >= 0x2e80 }
+// Chinese tells characters of full width, punctuation included.
+func Chinese(r rune) bool { return r >= 0x2e80 }
 
 // firstSentence returns the text up to its first ". " or "。", those in code spans
 // apart.

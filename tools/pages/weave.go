@@ -6,7 +6,6 @@
 package pages
 
 import (
-	"cmp"
 	"fmt"
 	"io/fs"
 	"path"
@@ -183,7 +182,7 @@ func (w *weaver) nav(page string) (string, error) {
 	var road []stop // all chapters, or the sections of all of them
 	above, at := stop{".", w.root[language].title}, -1
 	for _, c := range w.chapters {
-		chapter := stop{c.Name, cmp.Or(c.heads[language].title, c.Name)}
+		chapter := stop{c.Name, c.Title(language)}
 		if path.Dir(dir) == "." {
 			if c.Name == dir {
 				at = len(road)
@@ -258,8 +257,7 @@ func (w *weaver) chapterTable(page string) (string, error) {
 		for _, s := range c.Sections {
 			sections = append(sections, fmt.Sprintf("[%s](%s)", s.Name, path.Join(s.Path(), language)))
 		}
-		title := cmp.Or(c.heads[language].title, c.Name)
-		rows = append(rows, fmt.Sprintf("| [%s](%s) | %s |", cell(title), path.Join(c.Name, language), strings.Join(sections, ", ")))
+		rows = append(rows, fmt.Sprintf("| [%s](%s) | %s |", cell(c.Title(language)), path.Join(c.Name, language), strings.Join(sections, ", ")))
 	}
 	return strings.Join(rows, "\n"), nil
 }
