@@ -105,9 +105,9 @@ func buildChapter(dir, chapter string, flags ...string) error {
 	return nil
 }
 
-// runfiles returns the folder of what Bazel built: for a test it is in the
+// Runfiles returns the folder of what Bazel built: for a test it is in the
 // environment, for a program beside it.
-func runfiles() string {
+func Runfiles() string {
 	for _, name := range []string{"TEST_SRCDIR", "RUNFILES_DIR"} {
 		if dir := os.Getenv(name); dir != "" {
 			return dir
@@ -134,7 +134,7 @@ var prebuilt = sync.OnceValue(func() map[string]string {
 	}
 	built := map[string]string{}
 	for path := range strings.FieldsSeq(paths) {
-		built[bazelSection(path)] = filepath.Join(runfiles(), path)
+		built[bazelSection(path)] = filepath.Join(Runfiles(), path)
 	}
 	if dir != "" {
 		paths, _ := filepath.Glob(filepath.Join(dir, "*", "*"))
@@ -200,6 +200,9 @@ func Sections() []string {
 // way of its own (see Command).
 func Binary(t testing.TB, section string) string {
 	t.Helper()
+	if Foreign(section) {
+		Ours(t, "it starts our program in a way of its own")
+	}
 	path, err := Path(section)
 	if err != nil {
 		t.Fatalf("%v", err)

@@ -6,8 +6,8 @@
 package harness
 
 import (
-	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -24,8 +24,11 @@ import (
 )
 
 // Patience bounds every wait, 30 s, and two minutes with the race detector: it is
-// for a busy machine, no test relies on it.
+// for a busy machine, no test relies on it. The judge has its own.
 func Patience() time.Duration {
+	if j := judging(); j != nil {
+		return j.Patience
+	}
 	if Race() {
 		return 2 * time.Minute
 	}
@@ -37,22 +40,30 @@ type Program struct {
 	Section string
 	Args    []string
 
-	t      testing.TB
-	cmd    *exec.Cmd
-	stdin  io.WriteCloser
-	exited chan struct{} // closed once the program has ended and all it printed is here
+	t       testing.TB
+	cmd     *exec.Cmd
+	foreign bool // somebody else's, see Judging
+	stdin   io.WriteCloser
+	exited  chan struct{} // closed once the program has ended and all it printed is here
 
 	mu     sync.Mutex
 	lines  []string      // of stdout
+	rest   []byte        // of it, behind the last line
 	next   int           // the first line that no call has returned
 	stderr bytes.Buffer  // all of it
+	heard  int           // of it, what Complaint has returned for
 	more   chan struct{} // closed when a line or something on stderr is added
+	taken  int           // bytes of a foreign program's output
+	flood  bool          // they were too many
 }
 
 // Start starts a section, as in "multicast/server", on a host. When the test
 // ends the program must have ended too (see Stop and Exit).
 func Start(t testing.TB, on *lab.Host, section string, args ...string) *Program {
 	t.Helper()
+	if j := judging(); j != nil && j.Section == section {
+		return j.start(t, on, args)
+	}
 	cmd := exec.Command(Binary(t, section), args...)
 	cmd.Dir = t.TempDir() // for what it may write
 	p := Command(t, on, cmd)
@@ -83,38 +94,55 @@ func Run(t testing.TB, on *lab.Host, section string, args ...string) (stdout, st
 // Command starts any other command on a host, under the same rules.
 func Command(t testing.TB, on *lab.Host, cmd *exec.Cmd) *Program {
 	t.Helper()
-	p := &Program{
-		Section: filepath.Base(cmd.Path), Args: cmd.Args[1:],
-		t: t, cmd: cmd, exited: make(chan struct{}), more: make(chan struct{}),
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	return (&Program{Section: filepath.Base(cmd.Path), Args: cmd.Args[1:], t: t, cmd: cmd}).start(on)
+}
+
+func (p *Program) start(on *lab.Host) *Program {
+	p.t.Helper()
+	p.exited, p.more = make(chan struct{}), make(chan struct{})
+	cmd := p.cmd
+	var err error
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
-	cmd.Stderr = (*stderr)(p)
+	cmd.Stdout, cmd.Stderr = (*stdout)(p), (*stderr)(p)
+	// What it has started and left behind may hold its output open.
+	cmd.WaitDelay = time.Second
 	if err := on.Start(cmd); err != nil {
-		t.Fatalf("start %s: %v", p.Section, err)
+		p.failStart(err)
 	}
-	go p.read(stdout)
-	t.Cleanup(p.cleanup)
+	go func() {
+		defer close(p.exited)
+		cmd.Wait() // its verdict is in ProcessState
+		if len(p.rest) > 0 {
+			p.add(func() { p.lines = append(p.lines, string(p.rest)) })
+		}
+	}()
+	p.t.Cleanup(p.cleanup)
 	return p
 }
 
-func (p *Program) read(stdout io.Reader) {
-	defer close(p.exited)
-	for r := bufio.NewReader(stdout); ; {
-		line, err := r.ReadString('\n')
-		if line != "" {
-			p.add(func() { p.lines = append(p.lines, line) })
-		}
-		if err != nil {
-			p.cmd.Wait() // its verdict is in ProcessState
-			return
-		}
+// stdout is the Program as what its standard output is written to.
+type stdout Program
+
+func (o *stdout) Write(text []byte) (int, error) {
+	p := (*Program)(o)
+	n := len(text)
+	if !p.take(n) {
+		return n, nil
 	}
+	for {
+		end := bytes.IndexByte(text, '\n')
+		if end < 0 {
+			p.rest = append(p.rest, text...)
+			break
+		}
+		line := string(append(p.rest, text[:end+1]...))
+		p.rest, text = p.rest[:0], text[end+1:]
+		p.note("", line)
+		p.add(func() { p.lines = append(p.lines, line) })
+	}
+	return n, nil
 }
 
 // add lets those who wait look again.
@@ -131,7 +159,10 @@ type stderr Program
 
 func (e *stderr) Write(text []byte) (int, error) {
 	p := (*Program)(e)
-	p.add(func() { p.stderr.Write(text) })
+	if p.take(len(text)) {
+		p.note("!", string(text))
+		p.add(func() { p.stderr.Write(text) })
+	}
 	return len(text), nil
 }
 
@@ -142,18 +173,27 @@ func (p *Program) complaints() string {
 }
 
 func (p *Program) cleanup() {
+	Over(p.t)
 	p.stdin.Close()
 	select {
 	case <-p.exited:
 	default:
+		if p.foreign {
+			killGroup(p.cmd)
+		}
 		p.cmd.Process.Kill()
 		<-p.exited
 		if p.t.Skipped() {
 			return
 		}
-		p.t.Errorf("%s was still running when the test ended", p.Section)
+		if judging() == nil || !p.t.Failed() {
+			p.t.Errorf("%s was still running when the test ended", p.Section)
+		}
 	}
-	if !p.t.Failed() {
+	if p.foreign {
+		killGroup(p.cmd) // what it has left behind
+	}
+	if !p.t.Failed() || judging() != nil { // to the judge all this is reported
 		return
 	}
 	log := fmt.Sprintf("$ %s %s\n%s%s(%v)\n", p.Section, cut(strings.Join(p.Args, " ")),
@@ -202,6 +242,10 @@ func (p *Program) find(pattern string, next bool) []string {
 	p.t.Helper()
 	re := regexp.MustCompile("^(?:" + pattern + ")$")
 	deadline := p.deadline()
+	want := fmt.Sprintf("the line %q", pattern)
+	if judging() != nil {
+		want = "the line: " + Plain(pattern)
+	}
 	for exited := false; ; {
 		p.mu.Lock()
 		for p.next < len(p.lines) {
@@ -212,46 +256,59 @@ func (p *Program) find(pattern string, next bool) []string {
 				return m[1:]
 			} else if next {
 				p.mu.Unlock()
-				p.t.Fatalf("%s printed %q, want %q", p.Section, line, pattern)
+				p.mute()
+				p.fail(want, fmt.Sprintf("it printed %q", cut(line)))
 			}
 		}
 		more := p.more
 		p.mu.Unlock()
 		if exited {
-			p.t.Fatalf("%s ended (%v) without printing %q: %s", p.Section, p.cmd.ProcessState, pattern, p.complaints())
+			p.mute()
+			p.fail(want, p.state()+", "+cmp.Or(cut(p.complaints()), "without a word on stderr"))
 		}
 		select {
 		case <-more:
 		case <-p.exited:
 			exited = true
 		case <-deadline:
-			p.t.Fatalf("%s did not print %q in time", p.Section, pattern)
+			p.mute()
+			p.fail(want, fmt.Sprintf("no such line in %v, and %s", Patience(), p.state()))
 		}
 	}
 }
 
 // Complaint waits until all of stderr matches the pattern. A program may print
 // a connection's error at any time after the peer has caused it, and ends
-// without it when it is told to end.
+// without it when it is told to end. A foreign program's words are its own: it
+// has to say something.
 func (p *Program) Complaint(pattern string) {
 	p.t.Helper()
 	re := regexp.MustCompile("^(?:" + pattern + ")$")
+	want := fmt.Sprintf("stderr %q", pattern)
+	if p.foreign {
+		want = "a line on stderr that tells what went wrong, in whichever words"
+	}
 	deadline := p.deadline()
 	for exited := false; ; {
 		p.mu.Lock()
 		got, more := p.stderr.String(), p.more
+		if p.foreign && (len(got) > p.heard || pattern == "") {
+			p.heard = len(got)
+			p.mu.Unlock()
+			return
+		}
 		p.mu.Unlock()
 		if re.MatchString(got) {
 			return
 		} else if exited {
-			p.t.Fatalf("%s ended (%v), stderr %q; want %q", p.Section, p.cmd.ProcessState, got, pattern)
+			p.fail(want, fmt.Sprintf("%s, stderr %q", p.state(), got))
 		}
 		select {
 		case <-more:
 		case <-p.exited:
 			exited = true
 		case <-deadline:
-			p.t.Fatalf("%s: stderr %q; want %q in time", p.Section, got, pattern)
+			p.fail(want, fmt.Sprintf("stderr %q after %v", got, Patience()))
 		}
 	}
 }
@@ -283,8 +340,13 @@ func (p *Program) Write(data string) {
 // Signal sends a signal.
 func (p *Program) Signal(sig os.Signal) {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(sig); err != nil {
-		p.t.Fatalf("signal %s: %v", p.Section, err)
+	Note(p.t, "%v to %s", sig, p.name())
+	err := p.cmd.Process.Signal(sig)
+	if p.foreign && forAll(sig) {
+		err = signalGroup(p.cmd, sig.(syscall.Signal))
+	}
+	if err != nil {
+		p.fail(fmt.Sprintf("a running program, to send it the signal %v", sig), p.state())
 	}
 }
 
@@ -295,7 +357,7 @@ func (p *Program) Wait() int {
 	select {
 	case <-p.exited:
 	case <-p.deadline():
-		p.t.Fatalf("%s did not end in time", p.Section)
+		p.fail("its end", fmt.Sprintf("it still runs after %v", Patience()))
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
@@ -307,15 +369,23 @@ func (p *Program) Exit(code int) {
 	p.ExitSaying(code, "")
 }
 
-// ExitSaying is Exit for a program of whose stderr all must match the pattern.
+// ExitSaying is Exit for a program of whose stderr all must match the pattern. A
+// foreign program's stderr is its own affair, and so is which exit code it has for
+// a failure.
 func (p *Program) ExitSaying(code int, pattern string) {
 	p.t.Helper()
 	got, stderr := p.Wait(), p.complaints()
-	if got != code || !regexp.MustCompile("^(?:"+pattern+")$").MatchString(stderr) {
-		p.t.Fatalf("%s: %v, stderr %q; want exit status %d, stderr %q", p.Section, p.cmd.ProcessState, stderr, code, pattern)
+	right := got == code && regexp.MustCompile("^(?:"+pattern+")$").MatchString(stderr)
+	want := fmt.Sprintf("exit status %d, stderr %q", code, pattern)
+	if p.foreign {
+		right = (got == 0) == (code == 0)
+		want = map[bool]string{true: "exit status 0", false: "an exit status other than 0"}[code == 0]
+	}
+	if !right {
+		p.fail(want, fmt.Sprintf("%v, stderr %q", p.cmd.ProcessState, cut(stderr)))
 	}
 	if p.next < len(p.lines) {
-		p.t.Fatalf("%s also printed %s", p.Section, cut(fmt.Sprintf("%q", p.lines[p.next:])))
+		p.fail("no more lines", cut(fmt.Sprintf("it also printed %q", p.lines[p.next:])))
 	}
 }
 

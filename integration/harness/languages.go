@@ -31,16 +31,19 @@ func Go(t testing.TB, on *lab.Host) Starter {
 // "testdata/error.js".
 func Node(t testing.TB, on *lab.Host) Starter {
 	t.Helper()
-	node := tool(t, "node")
+	node := sync.OnceValue(func() string { return tool(t, "node") })
 	return func(section string, args ...string) *Program {
 		t.Helper()
+		if Foreign(section) {
+			return Start(t, on, section, args...)
+		}
 		script := section
 		if filepath.Ext(script) == ".js" {
 			opened(t, script)
 		} else {
 			script = File(t, section+"/main.js")
 		}
-		return Command(t, on, exec.Command(node, append([]string{script}, args...)...))
+		return Command(t, on, exec.Command(node(), append([]string{script}, args...)...))
 	}
 }
 
@@ -65,13 +68,21 @@ func NodeScript(t testing.TB, on *lab.Host, script string) *Program {
 }
 
 // Both runs a test of one program in Go and in Node, each on a host of its own:
-// what holds for both is written down once.
+// what holds for both is written down once. The judge asks it of the foreign program.
 func Both(t *testing.T, test func(t *testing.T, h *lab.Host, start Starter)) {
+	if judging() != nil {
+		t.Parallel()
+		h := lab.NewHost(t, "h")
+		test(t, h, Go(t, h))
+		return
+	}
 	Compare(t, test, test)
 }
 
-// Compare is Both for a program that does one thing in Go and another in Node.
+// Compare is Both for a program that does one thing in Go and another in Node. The
+// judge asks it of nobody.
 func Compare(t *testing.T, inGo, inNode func(t *testing.T, h *lab.Host, start Starter)) {
+	Ours(t, "Go and Node differ here, and either is right")
 	t.Parallel()
 	t.Run("Go", func(t *testing.T) {
 		t.Parallel()
@@ -90,6 +101,11 @@ func Compare(t *testing.T, inGo, inNode func(t *testing.T, h *lab.Host, start St
 // same, so that one test does for both.
 func Pair(t *testing.T, test func(t *testing.T, h *lab.Host, server, client Starter)) {
 	t.Parallel()
+	if judging() != nil {
+		h := lab.NewHost(t, "h")
+		test(t, h, Go(t, h), Go(t, h))
+		return
+	}
 	t.Run("Node client", func(t *testing.T) {
 		t.Parallel()
 		h := lab.NewHost(t, "h")
@@ -150,7 +166,7 @@ func tool(t testing.TB, name string) string {
 // it.
 func File(t testing.TB, path string) string {
 	t.Helper()
-	root := filepath.Join(runfiles(), cmp.Or(os.Getenv("TEST_WORKSPACE"), "_main"))
+	root := filepath.Join(Runfiles(), cmp.Or(os.Getenv("TEST_WORKSPACE"), "_main"))
 	if os.Getenv("TEST_SRCDIR") == "" && os.Getenv("RUNFILES_DIR") == "" {
 		var err error
 		if root, err = pages.Top(); err != nil {

@@ -53,6 +53,15 @@ func heard(from, data string) string {
 	return from + `(?: TTL \d+)?: ` + data
 }
 
+// ttl is the part of a member's line that tells the TTL as it arrived: of others' programs
+// it may be missing, as not every language has a way to ask.
+func ttl(n int) string {
+	if harness.Judged() {
+		return fmt.Sprintf("(?: TTL %d)?", n)
+	}
+	return fmt.Sprintf(" TTL %d", n)
+}
+
 // groupOf waits until a client has joined the notes' group.
 func groupOf(c *harness.Program) {
 	// Node's is bound to the group, so that the kernel filters; Go's program does.

@@ -344,7 +344,7 @@ func TestMembershipWire(t *testing.T) {
 	p.Await(`joined .*`)
 	c.Await("the join", peer.Seen(wire.IGMPJoin, 1))
 	marker(t, server, "-interface", "eth0")
-	p.Line(`.* TTL 128: ".*"`)
+	p.Line(`\S+` + ttl(128) + `: ".*"`)
 	p.Line(`left .*`)
 	c.Await("the leave", peer.Seen(wire.IGMPLeave, 1))
 	marker(t, server, "-interface", "eth0")

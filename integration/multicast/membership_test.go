@@ -33,7 +33,7 @@ func TestMembershipTranscript(t *testing.T) {
 	h := lab.NewHost(t, "h")
 	client := joined(t, h)
 	membership := harness.Start(t, h, "multicast/membership", "-leave-after", "2s")
-	membership.Line(`listening on 0\.0\.0\.0:8080`)
+	membership.Line(`listening on (?:0\.0\.0\.0|230\.185\.192\.108):8080`)
 	membership.Line(`joined 230\.185\.192\.108 on lo`)
 	send := func(ttl string) {
 		p := harness.Start(t, h, "multicast/ttl", "-ttl", ttl)
@@ -44,7 +44,7 @@ func TestMembershipTranscript(t *testing.T) {
 		client.Line(fmt.Sprintf(`%s TTL %s: "TTL %[2]s"`, from, ttl))
 	}
 	send("1")
-	membership.Line(`\S+ TTL 1: "TTL 1"`)
+	membership.Line(`\S+` + ttl(1) + `: "TTL 1"`)
 	membership.Line(`left 230\.185\.192\.108 on lo`)
 	send("2")
 	membership.Signal(syscall.SIGTERM)

@@ -98,12 +98,14 @@ func Counter(t *testing.T, on *lab.Host, group, name string) int {
 // Descriptors returns what a program has open, as in "socket:[123]".
 func Descriptors(t *testing.T, p *harness.Program) (open []string) {
 	t.Helper()
-	dir := fmt.Sprintf("/proc/%d/fd/", p.Pid())
-	entries, err := os.ReadDir(dir)
-	assert.NilError(t, err)
-	for _, entry := range entries {
-		if target, err := os.Readlink(dir + entry.Name()); err == nil {
-			open = append(open, target)
+	for _, pid := range p.Pids() {
+		dir := fmt.Sprintf("/proc/%d/fd/", pid)
+		entries, err := os.ReadDir(dir)
+		assert.NilError(t, err)
+		for _, entry := range entries {
+			if target, err := os.Readlink(dir + entry.Name()); err == nil {
+				open = append(open, target)
+			}
 		}
 	}
 	return open
@@ -128,23 +130,27 @@ func written(t *testing.T, p *harness.Program) (n int) {
 // wire: let them go sooner where that matters (see LetGo).
 func SocketsOf(t *testing.T, p *harness.Program) (fds []int) {
 	t.Helper()
-	dir := fmt.Sprintf("/proc/%d/fd", p.Pid())
-	entries, err := os.ReadDir(dir)
-	assert.NilError(t, err)
-	pidfd, err := unix.PidfdOpen(p.Pid(), 0)
-	assert.NilError(t, err)
-	defer unix.Close(pidfd)
-	for _, entry := range entries {
-		target, err := os.Readlink(dir + "/" + entry.Name())
-		if err != nil || !strings.HasPrefix(target, "socket:") {
-			continue
+	seen := map[string]bool{} // a foreign program's processes may share one
+	for _, pid := range p.Pids() {
+		dir := fmt.Sprintf("/proc/%d/fd", pid)
+		entries, err := os.ReadDir(dir)
+		assert.NilError(t, err)
+		pidfd, err := unix.PidfdOpen(pid, 0)
+		assert.NilError(t, err)
+		defer unix.Close(pidfd)
+		for _, entry := range entries {
+			target, err := os.Readlink(dir + "/" + entry.Name())
+			if err != nil || !strings.HasPrefix(target, "socket:") || seen[target] {
+				continue
+			}
+			seen[target] = true
+			theirs, err := strconv.Atoi(entry.Name())
+			assert.NilError(t, err)
+			fd, err := unix.PidfdGetfd(pidfd, theirs, 0)
+			assert.NilError(t, err)
+			t.Cleanup(func() { unix.Close(fd) })
+			fds = append(fds, fd)
 		}
-		theirs, err := strconv.Atoi(entry.Name())
-		assert.NilError(t, err)
-		fd, err := unix.PidfdGetfd(pidfd, theirs, 0)
-		assert.NilError(t, err)
-		t.Cleanup(func() { unix.Close(fd) })
-		fds = append(fds, fd)
 	}
 	return fds
 }
@@ -165,9 +171,13 @@ func Freeze(t *testing.T, p *harness.Program) {
 	t.Helper()
 	p.Signal(unix.SIGSTOP)
 	poll.WaitOn(t, func(poll.LogT) poll.Result {
-		stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.Pid()))
-		if err != nil || len(stats) == 0 {
-			return poll.Error(fmt.Errorf("%s has no threads: %v", p.Section, err))
+		var stats []string
+		for _, pid := range p.Pids() {
+			threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+			stats = append(stats, threads...)
+		}
+		if len(stats) == 0 {
+			return poll.Error(fmt.Errorf("%s has no threads", p.Section))
 		}
 		for _, name := range stats {
 			stat, err := os.ReadFile(name)

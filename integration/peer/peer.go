@@ -5,14 +5,17 @@
 package peer
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/poll"
@@ -27,6 +30,11 @@ func DialTCP(t *testing.T, on *lab.Host, addr string) *net.TCPConn {
 	var conn net.Conn
 	var err error
 	on.Do(func() { conn, err = net.Dial("tcp", addr) })
+	if err != nil {
+		harness.Note(t, "a connection to %s fails", addr)
+	} else {
+		harness.Note(t, "%v connects to %s", conn.LocalAddr(), addr)
+	}
 	assert.NilError(t, err)
 	return Ours(t, conn.(*net.TCPConn))
 }
@@ -38,7 +46,8 @@ func ListenTCP(t *testing.T, on *lab.Host, addr string) *net.TCPListener {
 	var err error
 	on.Do(func() { ln, err = net.Listen("tcp", addr) })
 	assert.NilError(t, err)
-	t.Cleanup(func() { ln.Close() })
+	harness.Note(t, "the test listens on %v", ln.Addr())
+	t.Cleanup(func() { harness.Over(t); ln.Close() })
 	ln.(*net.TCPListener).SetDeadline(time.Now().Add(harness.Patience()))
 	return ln.(*net.TCPListener)
 }
@@ -47,6 +56,11 @@ func ListenTCP(t *testing.T, on *lab.Host, addr string) *net.TCPListener {
 func AcceptTCP(t *testing.T, ln *net.TCPListener) *net.TCPConn {
 	t.Helper()
 	conn, err := ln.AcceptTCP()
+	if err != nil {
+		harness.Note(t, "nobody connects to %v", ln.Addr())
+	} else {
+		harness.Note(t, "%v has connected to %v", conn.RemoteAddr(), ln.Addr())
+	}
 	assert.NilError(t, err)
 	return Ours(t, conn)
 }
@@ -78,6 +92,7 @@ func ListenUDP(t *testing.T, on *lab.Host, network, addr string) *net.UDPConn {
 	var err error
 	on.Do(func() { conn, err = net.ListenPacket(network, addr) })
 	assert.NilError(t, err)
+	harness.Note(t, "the test binds %v", conn.LocalAddr())
 	return Ours(t, conn.(*net.UDPConn))
 }
 
@@ -96,7 +111,7 @@ func Ours[C interface {
 	Close() error
 	SetDeadline(time.Time) error
 }](t *testing.T, conn C) C {
-	t.Cleanup(func() { conn.Close() })
+	t.Cleanup(func() { harness.Over(t); conn.Close() })
 	conn.SetDeadline(time.Now().Add(harness.Patience()))
 	return conn
 }
@@ -122,23 +137,49 @@ func Noise(n int) []byte {
 // Write writes data in one piece.
 func Write[D string | []byte](t *testing.T, conn net.Conn, data D) {
 	t.Helper()
+	harness.Note(t, "%v sends %s", conn.LocalAddr(), Shown(data))
 	_, err := conn.Write([]byte(data))
 	assert.NilError(t, err)
+}
+
+// Shown tells people of data.
+func Shown[D string | []byte](data D) string {
+	switch n := len(data); {
+	case n == 1:
+		return fmt.Sprintf("1 byte, %q", string(data))
+	case n <= 64 && utf8.ValidString(string(data)):
+		return fmt.Sprintf("%d bytes, %q", n, string(data))
+	default:
+		return fmt.Sprintf("%d bytes", n)
+	}
 }
 
 // Finish sends FIN and reads to the end what the server still has to say.
 func Finish(t *testing.T, conn *net.TCPConn) (reply []byte) {
 	t.Helper()
+	harness.Note(t, "%v sends FIN, and reads to the end", conn.LocalAddr())
 	assert.NilError(t, conn.CloseWrite())
 	reply, err := io.ReadAll(conn)
-	assert.NilError(t, err)
+	assert.NilError(t, err, "after %d bytes, where FIN should come", len(reply))
+	harness.Note(t, "%v gets %s, and FIN", conn.LocalAddr(), Shown(reply))
 	conn.Close()
 	return reply
+}
+
+// Same demands that what came is what was sent.
+func Same(t *testing.T, got, want []byte) {
+	t.Helper()
+	same := 0
+	for same < min(len(got), len(want)) && got[same] == want[same] {
+		same++
+	}
+	assert.Assert(t, bytes.Equal(got, want), "want the %d bytes that were sent, and %d came, the first %d of them right", len(want), len(got), same)
 }
 
 // Reset ends a connection with RST instead of FIN.
 func Reset(t *testing.T, conn *net.TCPConn) {
 	t.Helper()
+	harness.Note(t, "%v resets its connection", conn.LocalAddr())
 	assert.NilError(t, conn.SetLinger(0))
 	assert.NilError(t, conn.Close())
 }
@@ -148,15 +189,17 @@ func Echoes(t *testing.T, conn *net.TCPConn, data string) {
 	t.Helper()
 	Write(t, conn, data)
 	got := make([]byte, len(data))
-	_, err := io.ReadFull(conn, got)
-	assert.NilError(t, err)
+	n, err := io.ReadFull(conn, got)
+	assert.NilError(t, err, "%d of the %d bytes have come back", n, len(data))
 	assert.Equal(t, string(got), data)
+	harness.Note(t, "%v gets them back", conn.LocalAddr())
 }
 
 // Pour writes until the server's end of the connection and ours are both full,
 // or the deadline passes: the server is then in the middle of a transfer.
 func Pour(t *testing.T, conn *net.TCPConn) {
 	t.Helper()
+	harness.Note(t, "%v sends until no more goes in, and reads nothing", conn.LocalAddr())
 	conn.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
 	for chunk := make([]byte, 65536); ; {
 		if _, err := conn.Write(chunk); err != nil {
@@ -169,6 +212,7 @@ func Pour(t *testing.T, conn *net.TCPConn) {
 // SendUDP sends one datagram.
 func SendUDP(t *testing.T, from *net.UDPConn, to netip.AddrPort, data string) {
 	t.Helper()
+	harness.Note(t, "%v sends %s to %v", AddrOf(from), Shown(data), to)
 	_, err := from.WriteToUDPAddrPort([]byte(data), to)
 	assert.NilError(t, err)
 }
@@ -178,7 +222,8 @@ func ReceiveUDP(t *testing.T, conn *net.UDPConn) (data string, from netip.AddrPo
 	t.Helper()
 	buf := make([]byte, 65536)
 	n, from, err := conn.ReadFromUDPAddrPort(buf)
-	assert.NilError(t, err)
+	assert.NilError(t, err, "no datagram came to %v", AddrOf(conn))
+	harness.Note(t, "%v gets %s from %v", AddrOf(conn), Shown(buf[:n]), from)
 	return string(buf[:n]), from
 }
 

@@ -16,6 +16,9 @@ import (
 // section's name; the pattern is for the rest of it.
 func Refuses(t *testing.T, on *lab.Host, section, pattern string, args ...string) {
 	t.Helper()
+	if harness.Foreign(section) {
+		harness.Ours(t, "what a program refuses, and in which words, is its own affair")
+	}
 	_, name, _ := strings.Cut(section, "/")
 	harness.Start(t, on, section, args...).ExitSaying(1, name+": "+pattern+`\n`)
 }

@@ -35,6 +35,7 @@ func queue(t *testing.T, conn *net.TCPConn, which uint) int {
 // numbers are the kernel's and differ from one to the next; once it is checked
 // that they fit together, the text has those of the machine it was written on.
 func TestBufferSizeTranscript(t *testing.T) {
+	harness.NotNode(t, "Node's write does not wait")
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	ln := peer.ListenTCP(t, h, "127.0.0.1:8080")
@@ -61,6 +62,7 @@ func TestBufferSizeTranscript(t *testing.T) {
 // with it is waiting at the peer. What was taken arrives, though the program
 // has ended.
 func TestBufferSizeIsTheKernels(t *testing.T) {
+	harness.NotNode(t, "Node's write does not wait")
 	t.Parallel()
 	for name, host := range map[string]func(*testing.T) *lab.Host{
 		"as it is":      func(t *testing.T) *lab.Host { return lab.NewHost(t, "h") },
@@ -164,6 +166,7 @@ const server = require('node:net').createServer({ highWaterMark: 1000 }, (socket
 // What was sent counts as queued until it is acknowledged: from a peer that is
 // cut off before the first byte, nothing ever is.
 func TestBufferSizeCutOffPeer(t *testing.T) {
+	harness.NotNode(t, "Node's write does not wait")
 	t.Parallel()
 	segment := lab.NewSegment(t, "segment")
 	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
@@ -185,6 +188,7 @@ func TestBufferSizeCutOffPeer(t *testing.T) {
 // A peer that is slow is not one that does not read: each time the window is
 // shut it makes some room, for longer than the program's patience altogether.
 func TestBufferSizeSlowPeer(t *testing.T) {
+	harness.NotNode(t, "Node's write does not wait")
 	t.Parallel()
 	h := smallBuffers(t)
 	client, remote := dialledBy(t, h, "buffer_size", "-bytes", "1000000000000")
@@ -223,6 +227,7 @@ func TestBufferSizeSignal(t *testing.T) {
 // between two probes has reached its greatest, two minutes unless tcp_rto_max_ms
 // (Linux 6.15) says less. The peer then gets what its own kernel has, and a reset.
 func TestBufferSizeOrphan(t *testing.T) {
+	harness.NotNode(t, "Node's write does not wait")
 	t.Parallel()
 	h := smallBuffers(t)
 	const greatest = "net/ipv4/tcp_rto_max_ms"

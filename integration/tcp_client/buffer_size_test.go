@@ -36,6 +36,7 @@ func bufferSizes(t *testing.T, p *harness.Program) (sendBuffer, queued, wrote in
 // What the kernel can keep is written though nobody reads, and what a peer
 // reads is not limited by what it can keep.
 func TestBufferSizeDoesNotBlock(t *testing.T) {
+	harness.NotNode(t, "Node's write does not wait")
 	t.Parallel()
 	for _, size := range []int{0, 1000, 100_000, 32 << 20} {
 		client, remote := dialledBy(t, lab.NewHost(t, "h"), "buffer_size", "-bytes", fmt.Sprint(size))
@@ -50,6 +51,7 @@ func TestBufferSizeDoesNotBlock(t *testing.T) {
 
 // A signal ends it while it writes. The peer reads, or it would end by itself.
 func TestBufferSizeStop(t *testing.T) {
+	harness.NotNode(t, "Node's write does not wait")
 	t.Parallel()
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		client, remote := dialledBy(t, lab.NewHost(t, "h"), "buffer_size", "-bytes", "1000000000000")
@@ -65,6 +67,7 @@ func TestBufferSizeStop(t *testing.T) {
 
 // A peer that resets the connection is an error.
 func TestBufferSizeReset(t *testing.T) {
+	harness.NotNode(t, "Node's write does not wait")
 	t.Parallel()
 	client, remote := dialledBy(t, lab.NewHost(t, "h"), "buffer_size", "-bytes", "1000000000000")
 	peer.Reset(t, remote)
@@ -79,6 +82,7 @@ func TestBufferSizeFailures(t *testing.T) {
 
 // listen never accepts, so nobody reads: the writer is stopped by the kernel alone.
 func TestBufferSizeWithListen(t *testing.T) {
+	harness.NotNode(t, "Node's write does not wait")
 	s, c, _ := pair(t, "tcp_server/listen", "tcp_client/buffer_size")
 	bufferSizes(t, c)
 	c.Exit(0)
@@ -89,6 +93,7 @@ func TestBufferSizeWithListen(t *testing.T) {
 // and destroy drops it. What the kernel took is delivered, and part of the piece
 // that still counts as queued may be among that.
 func TestBufferSizeNode(t *testing.T) {
+	harness.Ours(t, "it is about Node")
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	ln := peer.ListenTCP(t, h, "127.0.0.1:8080")

@@ -107,6 +107,7 @@ func TestClientStopWhileConnecting(t *testing.T) {
 // What Go sets on every connection it dials: keep-alive, and no waiting for
 // more data before a small segment is sent.
 func TestClientDefaults(t *testing.T) {
+	harness.Ours(t, "what a connection has set without being asked is the language's choice")
 	t.Parallel()
 	client, _ := dialledBy(t, lab.NewHost(t, "h"), "client")
 	client.Line(`sent 5 bytes: "hello"`)
@@ -119,6 +120,7 @@ func TestClientDefaults(t *testing.T) {
 // Go turns keep-alive on and Nagle's algorithm off for every connection, made
 // or accepted. Node leaves both as the kernel has them.
 func TestClientNodeDefaults(t *testing.T) {
+	harness.Ours(t, "what a connection has set without being asked is the language's choice")
 	want := map[string]int{"Go": 1, "Node": 0}
 	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
 		s := server("tcp_server/connections")

@@ -21,6 +21,7 @@ import (
 
 // What the program says is what the kernel has, at the limits too.
 func TestKeepaliveIsTheKernels(t *testing.T) {
+	harness.NotNode(t, "Node before 24.19 sets the first time and no more")
 	t.Parallel()
 	for _, c := range []struct {
 		args                  string
@@ -58,6 +59,7 @@ func vanishes(t *testing.T, client, remote *lab.Host, addr string, cut func()) {
 
 // A peer that is cut off sends nothing, not even an end. The probes tell.
 func TestKeepaliveVanishedPeer(t *testing.T) {
+	harness.NotNode(t, "Node before 24.19 sets the first time and no more")
 	t.Parallel()
 	segment := lab.NewSegment(t, "segment")
 	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
@@ -68,6 +70,7 @@ func TestKeepaliveVanishedPeer(t *testing.T) {
 
 // The client's own cable: its kernel has no route left, and tells it no sooner.
 func TestKeepaliveOwnCable(t *testing.T) {
+	harness.NotNode(t, "Node before 24.19 sets the first time and no more")
 	t.Parallel()
 	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
 	lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
@@ -78,6 +81,7 @@ func TestKeepaliveOwnCable(t *testing.T) {
 // a sequence number that is acknowledged already, and the kernel ignores ICMP
 // about those (RFC 5927, 4.1).
 func TestKeepaliveUnreachablePeer(t *testing.T) {
+	harness.NotNode(t, "Node before 24.19 sets the first time and no more")
 	t.Parallel()
 	left, router, right := peer.Routed(t)
 	vanishes(t, left, right, "10.0.2.2:8080", func() { router.Unplug(t, "eth1") })
@@ -88,6 +92,7 @@ func TestKeepaliveUnreachablePeer(t *testing.T) {
 // A peer whose program is silent is there all the same: its kernel answers the
 // probes, and the connection outlasts idle + count × interval.
 func TestKeepaliveSilentPeer(t *testing.T) {
+	harness.NotNode(t, "Node before 24.19 sets the first time and no more")
 	t.Parallel()
 	lab.Require(t, "namespaces", lab.Isolated())
 	h := lab.NewHost(t, "h")
@@ -183,6 +188,7 @@ func TestKeepaliveSays(t *testing.T) {
 
 // Node cuts a time to whole seconds.
 func TestKeepaliveNodeRoundsDown(t *testing.T) {
+	harness.Ours(t, "it is about Node")
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	ln := peer.ListenTCP(t, h, "127.0.0.1:8080")
@@ -300,6 +306,7 @@ func TestKeepaliveUserTimeout(t *testing.T) {
 // A peer that answers keeps the connection; from one whose cable is pulled the
 // probes come to nothing, one an interval, and the kernel gives up.
 func TestKeepaliveWire(t *testing.T) {
+	harness.NotNode(t, "Node before 24.19 sets the first time and no more")
 	t.Parallel()
 	client, server := lab.NewHost(t, "client"), lab.NewHost(t, "server")
 	segment := lab.NewSegment(t, "segment") // so that the client's own link stays up

@@ -66,6 +66,7 @@ func TestWriteReadsWhileItWrites(t *testing.T) {
 // A write counts what the kernel has taken, and a peer that reads gets all of that
 // though the program has ended.
 func TestWriteCountsWhatTheKernelTook(t *testing.T) {
+	harness.NotNode(t, "Node counts what it has queued")
 	t.Parallel()
 	h := smallBuffers(t)
 	client, remote := dialledBy(t, h, "write", "-bytes", "1000000000000", "-chunk", "1000")
@@ -90,6 +91,7 @@ func endWithShutWindow(t *testing.T, h *lab.Host, client *harness.Program, remot
 // the pause is tcp_rto_max_ms, two minutes unless set, it gives the connection up:
 // the peer gets what had reached its machine, and then an error.
 func TestWriteLostWithThePeerNotReading(t *testing.T) {
+	harness.NotNode(t, "Node counts what it has queued")
 	t.Parallel()
 	h := smallBuffers(t)
 	const longest = "net/ipv4/tcp_rto_max_ms"

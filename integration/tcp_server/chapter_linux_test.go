@@ -82,6 +82,7 @@ func arrive(t *testing.T, on *lab.Host, client *net.TCPConn, pieces ...string) {
 // bazel run does: from elsewhere, with the folder in BUILD_WORKING_DIRECTORY.
 func inFolder(t *testing.T, on *lab.Host, bazel bool, dir, section string, args ...string) *harness.Program {
 	t.Helper()
+	harness.Ours(t, "where bazel run was typed is not told to others")
 	p := harness.Start(t, on, "tcp_server/"+section, "-addr", "127.0.0.1:0", "-to", os.DevNull)
 	p.Ready()
 	binary, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", p.Pid()))

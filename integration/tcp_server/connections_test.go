@@ -77,6 +77,7 @@ func TestConnectionsCounts(t *testing.T) {
 // A thousand clients come and go without waiting for each other: each line's
 // count is one more, or one less, than that of the line before.
 func TestConnectionsCountsAtOnce(t *testing.T) {
+	harness.NotNode(t, "Node counts who is connected when the line is printed")
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	server, addr := tcpServer(t, h, "connections")

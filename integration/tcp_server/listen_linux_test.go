@@ -51,6 +51,7 @@ func awaitQueue(t *testing.T, listener, n int) {
 // The kernel has the backlog that the program names: the flag's, 511 by default,
 // somaxconn at most.
 func TestListenBacklog(t *testing.T) {
+	harness.NotNode(t, "Node accepts by itself")
 	t.Parallel()
 	lab.Require(t, "namespaces", lab.Isolated())
 	h := lab.NewHost(t, "h")
@@ -91,6 +92,7 @@ func TestListenGoBacklog(t *testing.T) {
 
 // Node passes its backlog, for 0 it passes 511, and it accepts by itself.
 func TestListenNodeBacklog(t *testing.T) {
+	harness.Ours(t, "it is about Node")
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	node := harness.Node(t, h)
@@ -110,6 +112,7 @@ func TestListenNodeBacklog(t *testing.T) {
 // With a backlog of 1 two connections complete, with 0 one. The next client's SYN is
 // dropped: it is not refused, it goes on trying, and is connected when one is accepted.
 func TestListenQueue(t *testing.T) {
+	harness.NotNode(t, "Node accepts by itself")
 	t.Parallel()
 	lab.Require(t, "namespaces", lab.Isolated())
 	for _, backlog := range []int{0, 1} {
@@ -147,6 +150,7 @@ func TestListenQueue(t *testing.T) {
 
 // Who waits is reset when the listener closes.
 func TestListenResets(t *testing.T) {
+	harness.NotNode(t, "Node accepts by itself")
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	server, addr := tcpServer(t, h, "listen")
@@ -159,6 +163,7 @@ func TestListenResets(t *testing.T) {
 // A dropped SYN is sent again after one second, and after one more, or after two where
 // the kernel is old or was told so: net.ipv4.tcp_syn_linear_timeouts.
 func TestListenRetries(t *testing.T) {
+	harness.NotNode(t, "Node accepts by itself")
 	for _, linear := range []string{"4", "0"} {
 		t.Run(linear, func(t *testing.T) {
 			t.Parallel()
@@ -248,6 +253,7 @@ func stateOf(t *testing.T, fd int) int {
 
 // With the queue full no answer comes, and the client's system sends its SYN again.
 func TestListenWire(t *testing.T) {
+	harness.NotNode(t, "Node accepts by itself")
 	t.Parallel()
 	client, server, c := peer.Cabled(t)
 	p := harness.Start(t, server, "tcp_server/listen", "-addr", peer.Here, "-backlog", "1")

@@ -62,6 +62,7 @@ func TestPipeFullDiskWire(t *testing.T) {
 
 // Who is killed can do nothing any more: the reset has been arranged before.
 func TestPipeKilled(t *testing.T) {
+	harness.NotNode(t, "Node has no SO_LINGER")
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	client, server := stored(t, h, harness.Go(t, h))

@@ -74,6 +74,7 @@ func unreadBytes(t *testing.T, p *harness.Program) []byte {
 // then on the queue grows until it is full, and the file never does. The server
 // sleeps meanwhile. A FIN does not get past the full queue; a reset does.
 func TestUnpipeMidstream(t *testing.T) {
+	harness.NotNode(t, "Node reads ahead")
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	file := filepath.Join(t.TempDir(), "message.txt")
@@ -124,6 +125,7 @@ func TestUnpipeMidstream(t *testing.T) {
 
 // The server learns that its client has gone without reading what it left.
 func TestUnpipePeerLeaves(t *testing.T) {
+	harness.NotNode(t, "Node sees an end only when it has read all that comes before")
 	t.Parallel()
 	for _, c := range []struct {
 		name  string
@@ -154,6 +156,7 @@ func TestUnpipePeerLeaves(t *testing.T) {
 // Node reads on, until its high-water mark is reached: 16000 bytes are below it,
 // and one read of 64 KiB more is above, whether the mark is 16 KiB or 64.
 func TestUnpipeNodeReadsAhead(t *testing.T) {
+	harness.Ours(t, "it is about Node")
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	file := filepath.Join(t.TempDir(), "message.txt")

@@ -38,7 +38,7 @@ func TestSendTranscript(t *testing.T) {
 		n     int
 	}{
 		{[]string{"-offset", "1", "-length", "3"}, `"ell"`, 3},
-		{[]string{"-message", "héllo", "-offset", "2"}, `"\\xa9llo"`, 4},
+		{[]string{"-message", "héllo", "-offset", "2"}, `"(?:\\xa9|[^l]*)llo"`, 4},
 	} {
 		p, port := sentBy(t, harness.Go(t, h), c.n, "127.0.0.1:8080", "0.0.0.0", c.args...)
 		p.Line(fmt.Sprintf(`received %d bytes from 127\.0\.0\.1:8080: %s`, c.n, c.shown))
@@ -115,6 +115,7 @@ func TestSendOffsetAndLength(t *testing.T) {
 // An offset or a length outside the message ends with exit code 2 and the usage; not
 // even one that overflows reaches back into it.
 func TestSendOutside(t *testing.T) {
+	harness.Ours(t, "what a program refuses, and in which words, is its own affair")
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	outside := regexp.MustCompile(`^(send: -offset \d and -length \d+ reach beyond the message's 5 bytes|invalid value .* for flag -length: .*)\nUsage of `)

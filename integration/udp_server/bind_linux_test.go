@@ -22,6 +22,7 @@ import (
 // Bound is enough: what is sent there waits in the kernel, in order, though the
 // program never reads, until there is no room. Before and after nobody is there.
 func TestBindKeepsWhatIsSent(t *testing.T) {
+	harness.NotNode(t, "Node reads from the moment it is bound")
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	refused := func() {

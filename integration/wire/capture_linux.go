@@ -17,6 +17,8 @@ import (
 	"github.com/gopacket/gopacket/afpacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
 
 	"example.com/sockets/integration/lab"
 )
@@ -26,6 +28,7 @@ type Capture struct {
 	t    testing.TB
 	ring *afpacket.TPacket
 	card int // index of the interface
+	most int // how many frames it keeps, or 0 for all
 	once sync.Once
 	end  chan struct{} // closed to end it
 	done chan struct{}
@@ -46,26 +49,11 @@ type frame struct {
 func Start(t testing.TB, on *lab.Host, ifname string) *Capture {
 	t.Helper()
 	lab.Require(t, "namespaces", lab.Isolated())
-	c := &Capture{t: t, end: make(chan struct{}), done: make(chan struct{}), more: make(chan struct{})}
-	var err error
-	on.Do(func() {
-		var card *net.Interface
-		if card, err = net.InterfaceByName(ifname); err != nil {
-			return
-		}
-		c.card = card.Index
-		// The library's socket would be every child's too.
-		syscall.ForkLock.RLock()
-		defer syscall.ForkLock.RUnlock()
-		defer closeOnExec()
-		// Version 2 hands over each packet at once; 8 MB hold 4096 of them.
-		c.ring, err = afpacket.NewTPacket(afpacket.OptInterface(ifname), afpacket.TPacketVersion2,
-			afpacket.OptFrameSize(2048), afpacket.OptBlockSize(1<<18), afpacket.OptNumBlocks(32),
-			afpacket.OptPollTimeout(10*time.Millisecond))
-	})
+	c, err := start(on, ifname)
 	if err != nil {
 		t.Fatalf("capture %s of %s: %v", ifname, on.Name, err)
 	}
+	c.t = t
 	go c.read()
 	t.Cleanup(func() {
 		c.stop()
@@ -81,6 +69,69 @@ func Start(t testing.TB, on *lab.Host, ifname string) *Capture {
 		}
 	})
 	return c
+}
+
+// heads has the kernel hand over no more of a packet than its headers, and one of
+// the two copies that it makes of what goes over lo (socket filters in the kernel's
+// filter.rst).
+var heads = []bpf.Instruction{
+	bpf.LoadExtension{Num: bpf.ExtType},
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.PACKET_OUTGOING, SkipTrue: 1},
+	bpf.RetConstant{Val: 128},
+	bpf.RetConstant{Val: 0},
+}
+
+// mostFrames bounds the memory of a capture that nobody may look at.
+const mostFrames = 20_000
+
+// Watch captures the headers of what crosses an interface until it is closed. It
+// may miss some of it, and fails no test.
+func Watch(on *lab.Host, ifname string) (*Capture, error) {
+	filter := heads
+	if ifname != "lo" {
+		filter = heads[2:3]
+	}
+	raw, err := bpf.Assemble(filter)
+	if err != nil {
+		return nil, err
+	}
+	c, err := start(on, ifname, afpacket.OptFrameSize(256), afpacket.OptBlockSize(1<<17), afpacket.OptNumBlocks(8))
+	if err != nil {
+		return nil, err
+	}
+	if err := c.ring.SetBPF(raw); err != nil {
+		c.ring.Close()
+		return nil, err
+	}
+	c.most = mostFrames
+	go c.read()
+	return c, nil
+}
+
+// Close ends a capture that Watch began.
+func (c *Capture) Close() {
+	c.stop()
+	c.ring.Close()
+}
+
+func start(on *lab.Host, ifname string, options ...any) (c *Capture, err error) {
+	c = &Capture{end: make(chan struct{}), done: make(chan struct{}), more: make(chan struct{})}
+	on.Do(func() {
+		var card *net.Interface
+		if card, err = net.InterfaceByName(ifname); err != nil {
+			return
+		}
+		c.card = card.Index
+		// The library's socket would be every child's too.
+		syscall.ForkLock.RLock()
+		defer syscall.ForkLock.RUnlock()
+		defer closeOnExec()
+		// Version 2 hands over each packet at once; 8 MB hold 4096 of them.
+		c.ring, err = afpacket.NewTPacket(append([]any{afpacket.OptInterface(ifname), afpacket.TPacketVersion2,
+			afpacket.OptFrameSize(2048), afpacket.OptBlockSize(1 << 18), afpacket.OptNumBlocks(32),
+			afpacket.OptPollTimeout(10 * time.Millisecond)}, options...)...)
+	})
+	return c, err
 }
 
 // closeOnExec sets FD_CLOEXEC on all sockets of this process.
@@ -110,13 +161,19 @@ func (c *Capture) read() {
 			}
 			continue
 		} else if err != nil {
-			c.t.Errorf("capture: %v", err)
+			if c.t != nil {
+				c.t.Errorf("capture: %v", err)
+			}
 			return
 		}
 		if info.InterfaceIndex != c.card {
 			continue // it came before the socket was bound to the card
 		}
 		c.mu.Lock()
+		if c.most > 0 && len(c.frames) >= c.most {
+			c.mu.Unlock()
+			continue
+		}
 		c.frames = append(c.frames, frame{data, info}) // decoding would hold it up
 		close(c.more)
 		c.more = make(chan struct{})

@@ -109,12 +109,13 @@ func tell(
 	}
 	for _, packet := range packets {
 		e := Event{Time: packet.Metadata().Timestamp}
+		cut := max(0, packet.Metadata().Length-packet.Metadata().CaptureLength) // off its payload, see Watch
 		switch ip := packet.NetworkLayer().(type) {
 		case *layers.IPv4:
 			e.TTL = ip.TTL
 			e.From, e.To = addrPort(ip.SrcIP, 0), addrPort(ip.DstIP, 0)
 			if ip.Flags&layers.IPv4MoreFragments != 0 || ip.FragOffset != 0 {
-				e.Kind, e.Bytes, e.Offset = Fragment, len(ip.Payload), int(ip.FragOffset)*8
+				e.Kind, e.Bytes, e.Offset = Fragment, len(ip.Payload)+cut, int(ip.FragOffset)*8
 				events = append(events, e)
 				continue
 			}
@@ -127,13 +128,13 @@ func tell(
 		if tcp, ok := packet.TransportLayer().(*layers.TCP); ok {
 			e.From = netip.AddrPortFrom(e.From.Addr(), uint16(tcp.SrcPort))
 			e.To = netip.AddrPortFrom(e.To.Addr(), uint16(tcp.DstPort))
-			events = append(events, segment(streams, e, tcp)...)
+			events = append(events, segment(streams, e, tcp, len(tcp.Payload)+cut)...)
 			continue
 		}
 		for _, layer := range packet.Layers() {
 			switch l := layer.(type) {
 			case *layers.UDP:
-				e.Kind, e.Bytes = UDP, len(l.Payload)
+				e.Kind, e.Bytes = UDP, len(l.Payload)+cut
 				e.From = netip.AddrPortFrom(e.From.Addr(), uint16(l.SrcPort))
 				e.To = netip.AddrPortFrom(e.To.Addr(), uint16(l.DstPort))
 				events = append(events, e)
@@ -237,7 +238,7 @@ func membership(join, leave Kind, record layers.IGMPv3GroupRecordType, group net
 	return changes
 }
 
-func segment(streams map[flow]*stream, e Event, tcp *layers.TCP) (events []Event) {
+func segment(streams map[flow]*stream, e Event, tcp *layers.TCP, size int) (events []Event) {
 	key := flow{e.From, e.To}
 	s, peer := streams[key], streams[flow{e.To, e.From}]
 	add := func(kind Kind, seq uint32, bytes int) {
@@ -266,7 +267,7 @@ func segment(streams map[flow]*stream, e Event, tcp *layers.TCP) (events []Event
 	if s.finned && peer != nil && peer.finned {
 		return nil
 	}
-	seq, size, ahead := tcp.Seq-s.syn, len(tcp.Payload), int32(tcp.Seq-s.next)
+	seq, ahead := tcp.Seq-s.syn, int32(tcp.Seq-s.next)
 	end := tcp.Seq + uint32(size)
 	if tcp.RST {
 		add(RST, seq, 0)

@@ -1,0 +1,15 @@
+//go:build !linux
+
+package harness
+
+import "example.com/sockets/integration/lab"
+
+type watch struct{}
+
+func (watch) stop() {}
+
+func (r *record) watch(*lab.Host) {}
+
+func (r *record) wire() *Wire { return nil }
+
+func groupOf(pid int) []int { return []int{pid} }

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/build"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"example.com/sockets/integration/harness"
+	"example.com/sockets/tools/pages"
+)
+
+// suite is the tests of a section's chapter.
+type suite struct {
+	section string
+	binary  string // of the chapter's tests
+	dir     string // where they run, and their sources are
+	env     []string
+	claims  []claim
+}
+
+// claim is a test: what it says, and how it is called.
+type claim struct{ text, test string }
+
+// bazelSuites has the paths of the chapters' tests among the runfiles, with blanks
+// between.
+const bazelSuites = "SOCKETS_BAZEL_SUITES"
+
+// findSuite finds the tests that Bazel has built, or has the go command build them.
+func findSuite(ctx context.Context, section string) (s suite, err error) {
+	known := harness.Sections()
+	if !slices.Contains(known, section) {
+		return s, fmt.Errorf("there is no section %s%s", colon(section), meant(section, known))
+	}
+	chapter := path.Dir(section)
+	s.section = section
+	if built, bazel := os.LookupEnv(bazelSuites); bazel {
+		for test := range strings.FieldsSeq(built) {
+			if dir := path.Dir(path.Dir(test)); path.Base(dir) == chapter { // …/integration/CHAPTER/CHAPTER_test_/CHAPTER_test
+				s.binary = filepath.Join(harness.Runfiles(), test)
+				s.dir = filepath.Join(harness.Runfiles(), dir)
+				s.env = []string{"TEST_SRCDIR=" + harness.Runfiles(), "TEST_WORKSPACE=" + strings.Split(test, "/")[0]}
+			}
+		}
+	} else if s.dir, s.binary, err = buildSuite(ctx, chapter); err != nil {
+		return s, err
+	}
+	if s.binary == "" {
+		return s, fmt.Errorf("the tests of %s have not been built", chapter)
+	}
+	s.claims, err = claims(s.dir, path.Base(section))
+	return s, err
+}
+
+// buildSuite builds a chapter's tests. What it makes is kept, and used again while
+// it is up to date.
+func buildSuite(ctx context.Context, chapter string) (dir, binary string, err error) {
+	root, err := pages.Top()
+	if err != nil {
+		return "", "", err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	key := sha256.Sum256([]byte(root))
+	binary = filepath.Join(cache, "sockets", fmt.Sprintf("suites-%x", key[:6]), chapter+".test")
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, "./integration/"+chapter)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", "", fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	}
+	return filepath.Join(root, "integration", chapter), binary, nil
+}
+
+// claims returns what the section's tests on this system say of themselves, in
+// their order.
+func claims(dir, section string) (all []claim, err error) {
+	names, err := filepath.Glob(filepath.Join(dir, section+"*_test.go"))
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(names, func(a, b string) int { return len(a) - len(b) }) // the one for all systems first
+	of := regexp.MustCompile(`^` + section + `(_linux|_unix|_darwin|_windows|_other)?_test\.go$`)
+	for _, name := range names {
+		if !of.MatchString(filepath.Base(name)) {
+			continue // of another section, whose name begins with this one's
+		}
+		if here, err := build.Default.MatchFile(dir, filepath.Base(name)); err != nil || !here {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		for _, decl := range file.Decls {
+			f, ok := decl.(*ast.FuncDecl)
+			if ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "Test") && f.Name.Name != "TestMain" {
+				all = append(all, claim{cmp.Or(strings.Join(strings.Fields(f.Doc.Text()), " "), f.Name.Name), f.Name.Name})
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil, errors.New("no test of " + section + " is in " + dir)
+	}
+	return all, nil
+}
+
+// matching returns the claims that match, by their words or their tests' names.
+func (s suite) matching(only *regexp.Regexp) (all []claim) {
+	for _, c := range s.claims {
+		if only == nil || only.MatchString(c.text) || only.MatchString(c.test) {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// meant names the sections that somebody may have meant.
+func meant(section string, known []string) string {
+	name := path.Base(section)
+	var near []string
+	for _, k := range known {
+		if path.Base(k) == name || strings.Contains(k, name) || distance(k, section) <= 2 {
+			near = append(near, colon(k))
+		}
+	}
+	if near == nil {
+		for _, k := range known {
+			near = append(near, colon(k))
+		}
+		return "; there are " + strings.Join(near, ", ")
+	}
+	return ": do you mean " + strings.Join(near, " or ") + "?"
+}
+
+// distance is Levenshtein's, in letters to put in, to take out or to change.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := last
+			if a[i] != b[j] {
+				change++
+			}
+			last, row[j+1] = row[j+1], min(change, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

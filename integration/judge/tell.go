@@ -1,0 +1,258 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"example.com/sockets/integration/harness"
+)
+
+// teller tells of what was found.
+type teller interface {
+	begin(o options, claims []claim)
+	found(r result)
+	end(s summary)
+}
+
+// people is the teller for people.
+type people struct {
+	w      io.Writer
+	colour bool
+	width  int
+
+	o       options
+	failed  bool // one has, and was told at length
+	begun   time.Time
+	unasked []result
+}
+
+const (
+	red   = "31"
+	green = "32"
+	faint = "2"
+	bold  = "1"
+)
+
+func (p *people) paint(colour, text string) string {
+	if !p.colour {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+func (p *people) begin(o options, claims []claim) {
+	p.o, p.begun = o, time.Now()
+	fmt.Fprintf(p.w, "%s: %s for %s\n\n", p.paint(bold, colon(o.section)), count(len(claims), "claim"), p.paint(bold, strings.Join(o.command, " ")))
+}
+
+func (p *people) found(r result) {
+	switch r.verdict {
+	case pass:
+		p.claim(p.paint(green, "✓"), r.text)
+	case fail:
+		p.claim(p.paint(red, "✗"), r.text)
+		if !p.failed {
+			p.atLength(r)
+		} else {
+			p.verdict(r)
+		}
+		p.failed = true
+	default:
+		p.unasked = append(p.unasked, r)
+	}
+}
+
+// claim writes a claim behind its sign.
+func (p *people) claim(sign, text string) {
+	for i, line := range wrap(text, p.width-2) {
+		if i > 0 {
+			sign = " "
+		}
+		fmt.Fprintf(p.w, "%s %s\n", sign, line)
+	}
+}
+
+// verdict writes what was expected and what came.
+func (p *people) verdict(r result) {
+	p.field("expected", r.report.Expected)
+	p.field("came", r.report.Came)
+}
+
+func (p *people) field(name, text string) {
+	if text == "" {
+		return
+	}
+	first := true
+	for line := range strings.Lines(text) {
+		for _, part := range wrap(strings.TrimRight(line, "\n"), p.width-14) {
+			if !first {
+				name = ""
+			}
+			fmt.Fprintf(p.w, "    %s%s\n", p.paint(bold, fmt.Sprintf("%-10s", name)), part)
+			first = false
+		}
+	}
+}
+
+// atLength writes all there is to know of a failure.
+func (p *people) atLength(r result) {
+	fmt.Fprintln(p.w)
+	if len(r.report.Steps) > 0 {
+		fmt.Fprintf(p.w, "    %s\n", p.paint(bold, "what was done, and what was said"))
+		for _, s := range r.report.Steps {
+			p.step(s)
+		}
+		fmt.Fprintln(p.w)
+	}
+	p.verdict(r)
+	if r.place != "" {
+		p.field("asked by", r.test+", "+r.place)
+	}
+	if r.report.Wire != nil {
+		fmt.Fprintf(p.w, "\n    %s\n", p.paint(bold, "what crossed the wire"))
+		for line := range strings.Lines(draw(r.report.Wire, p.width-4, p.colour)) {
+			fmt.Fprint(p.w, "    ", line)
+		}
+	}
+	fmt.Fprintln(p.w)
+}
+
+func (p *people) step(s harness.Step) {
+	text := s.Text
+	switch {
+	case s.Mark == "$":
+		text = "$ " + text
+	case s.Who != "":
+		text = s.Who + map[string]string{"!": " ! ", "": " | "}[s.Mark] + text
+	}
+	if s.Who == "" {
+		text = p.paint(faint, text)
+	}
+	for i, line := range strings.Split(text, "\n") {
+		at := fmt.Sprintf("%6d ms", s.At.Milliseconds())
+		if i > 0 {
+			at = strings.Repeat(" ", len(at))
+		}
+		fmt.Fprintf(p.w, "    %s  %s\n", p.paint(faint, at), line)
+	}
+}
+
+func (p *people) end(s summary) {
+	fmt.Fprintln(p.w)
+	if s.gaveUp {
+		fmt.Fprintf(p.w, "%s: your program has not said what it has to say first, so nothing else can be asked of it.\n", p.paint(red, "stopped"))
+		fmt.Fprintf(p.w, "What a program has to do and to print: integration/judge/README.md\n")
+		return
+	}
+	asked := s.held + s.failed
+	switch {
+	case asked == 0:
+		fmt.Fprintln(p.w, "nothing could be asked")
+	case s.failed == 0:
+		fmt.Fprintf(p.w, "%s of %s, in %.1f s\n", p.paint(green, "all hold"), count(asked, "claim"), time.Since(p.begun).Seconds())
+	default:
+		fmt.Fprintf(p.w, "%s of %s, in %.1f s\n", p.paint(red, fmt.Sprintf("%d do not hold", s.failed)), count(asked, "claim"), time.Since(p.begun).Seconds())
+		for _, r := range s.failures {
+			p.claim(p.paint(red, "✗"), r.text+" "+p.paint(faint, "("+r.test+")"))
+		}
+		fmt.Fprintf(p.w, "\nthe first alone: -only %s\n", s.failures[0].test)
+	}
+	if len(p.unasked) > 0 {
+		fmt.Fprintf(p.w, "%s not asked of your program:\n", count(len(p.unasked), "claim"))
+		for _, r := range p.unasked {
+			p.claim(p.paint(faint, "–"), p.paint(faint, r.text+" ("+r.verdict+")"))
+		}
+	}
+	if s.missing > 0 {
+		fmt.Fprintf(p.w, "%s not reached\n", count(s.missing, "claim"))
+	}
+}
+
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+// wrap breaks a text into lines.
+func wrap(text string, width int) (lines []string) {
+	line := ""
+	for word := range strings.SplitSeq(text, " ") {
+		switch {
+		case line == "":
+			line = word
+		case len([]rune(line))+1+len([]rune(word)) > max(width, 20):
+			lines = append(lines, line)
+			line = word
+		default:
+			line += " " + word
+		}
+	}
+	return append(lines, line)
+}
+
+// machine is the teller for programs.
+type machine struct{ *json.Encoder }
+
+func (machine) begin(options, []claim) {}
+
+func (m machine) found(r result) {
+	type told struct {
+		Claim    string         `json:"claim"`
+		Test     string         `json:"test"`
+		Result   string         `json:"result"` // pass, fail or skip
+		Why      string         `json:"why,omitempty"`
+		Seconds  float64        `json:"seconds"`
+		Expected string         `json:"expected,omitempty"`
+		Came     string         `json:"came,omitempty"`
+		At       string         `json:"at,omitempty"`
+		Steps    []harness.Step `json:"steps,omitempty"`
+		Wire     *harness.Wire  `json:"wire,omitempty"`
+	}
+	t := told{Claim: r.text, Test: r.test, Seconds: r.seconds}
+	switch r.verdict {
+	case pass:
+		t.Result = "pass"
+	case fail:
+		t.Result, t.At = "fail", r.place
+		t.Expected, t.Came, t.Steps, t.Wire = r.report.Expected, r.report.Came, r.report.Steps, r.report.Wire
+	default:
+		t.Result, t.Why = "skip", r.verdict
+	}
+	m.Encode(t)
+}
+
+func (m machine) end(s summary) {
+	m.Encode(struct {
+		Passed     int  `json:"passed"`
+		Failed     int  `json:"failed"`
+		Skipped    int  `json:"skipped"`
+		NotReached int  `json:"notReached"`
+		GaveUp     bool `json:"gaveUp"` // the program has not said its first line
+	}{s.held, s.failed, s.unasked, s.missing, s.gaveUp})
+}
+
+// list writes a section's claims.
+func list(w io.Writer, o options, s suite) int {
+	p := &people{w: w, colour: colourful(w), width: width(w)}
+	for _, c := range s.matching(o.only) {
+		if o.json {
+			json.NewEncoder(w).Encode(map[string]string{"claim": c.text, "test": c.test})
+			continue
+		}
+		p.claim("·", c.text+" "+p.paint(faint, "("+c.test+")"))
+	}
+	return 0
+}
+
+func draw(w *harness.Wire, width int, colour bool) string {
+	var b strings.Builder
+	for _, s := range w.Steps {
+		fmt.Fprintf(&b, "%s -> %s: %s\n", s[0], s[1], s[2])
+	}
+	return b.String()
+}
