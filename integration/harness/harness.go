@@ -42,7 +42,8 @@ type Program struct {
 
 	t       testing.TB
 	cmd     *exec.Cmd
-	foreign bool // somebody else's, see Judging
+	foreign bool    // somebody else's, see Judging
+	record  *record // of what it does, for the judge
 	stdin   io.WriteCloser
 	exited  chan struct{} // closed once the program has ended and all it printed is here
 
@@ -100,7 +101,9 @@ func Command(t testing.TB, on *lab.Host, cmd *exec.Cmd) *Program {
 func (p *Program) start(on *lab.Host) *Program {
 	p.t.Helper()
 	p.exited, p.more = make(chan struct{}), make(chan struct{})
+	p.record = recordOf(p.t)
 	cmd := p.cmd
+	p.note("$", strings.Join(cmd.Args, " "))
 	var err error
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
 		p.t.Fatal(err)

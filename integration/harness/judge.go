@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/sockets/integration/diagram"
 	"example.com/sockets/integration/lab"
 )
 
@@ -57,9 +58,21 @@ func Ours(t testing.TB, why string) {
 // asks, or does it in another way.
 func NotNode(t testing.TB, why string) {
 	t.Helper()
-	if j := judging(); j != nil && strings.TrimSuffix(filepath.Base(j.Command[0]), ".exe") == "node" {
+	if j := judging(); j != nil && j.node() {
 		Ours(t, why)
 	}
+}
+
+// OnlyNode is Ours for all other programs than those in Node.
+func OnlyNode(t testing.TB) {
+	t.Helper()
+	if j := judging(); j != nil && !j.node() {
+		Ours(t, "it is about Node")
+	}
+}
+
+func (j *Judging) node() bool {
+	return strings.TrimSuffix(filepath.Base(j.Command[0]), ".exe") == "node"
 }
 
 // Judged tells whether the judge runs the test, of another's program.
@@ -77,11 +90,11 @@ func (p *Program) Foreign() bool { return p.foreign }
 // Report is what a test of the suite tells the judge of a foreign program, as the
 // attribute of that name of the test (testing.T.Attr).
 type Report struct {
-	Started        bool   // the foreign program was
-	Steps          []Step // what was done, and what the program said to it
-	Expected, Came string // the failure, if it was the harness that saw it
-	Mute           bool   // the failure was that its first line did not come
-	Wire           *Wire  // what crossed it until the failure, where that can be seen
+	Started        bool             // the foreign program was
+	Steps          []Step           // what was done, and what the program said to it
+	Expected, Came string           // the failure, if it was the harness that saw it
+	Mute           bool             // the failure was that its first line did not come
+	Wire           *diagram.Diagram // what crossed it until the failure, where that can be seen
 }
 
 // Step is a line of a report.
@@ -90,12 +103,6 @@ type Step struct {
 	Who  string        // whose line it is: a program's name, or "" for what the test did
 	Mark string        // "$" where it was started, "!" for stderr, "" for stdout
 	Text string
-}
-
-// Wire is a sequence diagram.
-type Wire struct {
-	Parties []string
-	Steps   [][3]string // from, to, label; a note has neither from nor to
 }
 
 // The attributes by which a test tells the judge: its Report, and what Ours was
@@ -188,18 +195,16 @@ func Note(t testing.TB, format string, args ...any) {
 // Over tells the judge that the test tidies up: it is called first thing in a
 // clean-up that peers can notice.
 func Over(t testing.TB) {
-	if r := recordOf(t); r != nil {
-		r.over()
+	if r, known := records.Load(t.Name()); known {
+		r.(*record).over()
 	}
 }
 
 // note is for what a program did.
 func (p *Program) note(mark, text string) {
-	r := recordOf(p.t)
-	if r == nil {
-		return
+	if p.record != nil {
+		p.record.add(p.name(), mark, text)
 	}
-	r.add(p.name(), mark, text)
 }
 
 // start starts the foreign program on a host.
@@ -211,12 +216,10 @@ func (j *Judging) start(t testing.TB, on *lab.Host, args []string) *Program {
 	cmd.Env = append(slices.DeleteFunc(cmd.Environ(), func(v string) bool { return strings.HasPrefix(v, "SOCKETS_") }),
 		"PYTHONUNBUFFERED=1") // into a pipe it keeps its lines to itself
 	group(cmd)
-	p := &Program{Section: j.Section, Args: args, t: t, cmd: cmd, foreign: true}
 	r := recordOf(t)
 	r.report.Started = true
 	r.watch(on)
-	p.note("$", strings.Join(slices.Concat(j.Command, args), " "))
-	return p.start(on)
+	return (&Program{Section: j.Section, Args: args, t: t, cmd: cmd, foreign: true}).start(on)
 }
 
 var flagLike = regexp.MustCompile(`^--?[a-z]`)
@@ -267,9 +270,12 @@ func (p *Program) state() string {
 // fail ends the test with what was wanted of the program, and what came instead.
 func (p *Program) fail(expected, came string) {
 	p.t.Helper()
-	if r := recordOf(p.t); r != nil {
+	if r := p.record; r != nil {
 		r.mu.Lock()
 		r.report.Expected, r.report.Came = expected, came
+		if !p.foreign {
+			r.report.Expected = p.name() + ": " + expected
+		}
 		r.mu.Unlock()
 	}
 	p.t.Fatalf("%s: want %s; %s", p.Section, expected, came)
@@ -284,14 +290,13 @@ func (p *Program) failStart(err error) {
 	if system := (*exec.Error)(nil); errors.As(err, &system) {
 		err = system.Err
 	}
-	r := recordOf(p.t)
-	r.report.Mute = true
+	p.record.report.Mute = true
 	p.fail("it starts", cmp.Or(startHint(err), err.Error()))
 }
 
 // mute notes that a foreign program's first line did not come, or was another.
 func (p *Program) mute() {
-	if r := recordOf(p.t); r != nil && p.foreign && p.next <= 1 {
+	if r := p.record; r != nil && p.foreign && p.next <= 1 {
 		r.mu.Lock()
 		r.report.Mute = true
 		r.mu.Unlock()

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/sockets/integration/diagram"
 	"example.com/sockets/integration/lab"
 	"example.com/sockets/integration/wire"
 )
@@ -22,7 +24,11 @@ type watch struct {
 	*wire.Capture
 }
 
-func (w watch) stop() { w.Capture.Close() }
+// stop ends the capture, and all that a foreign program has left on the host.
+func (w watch) stop() {
+	w.host.Sweep()
+	w.Capture.Close()
+}
 
 // watch captures all interfaces of a host, from its first foreign program on.
 func (r *record) watch(on *lab.Host) {
@@ -39,10 +45,10 @@ func (r *record) watch(on *lab.Host) {
 }
 
 // mostDrawn is how many arrows, and mostParties how many lifelines, people can read.
-const mostDrawn, mostParties = 40, 6
+const mostDrawn, mostParties = 30, 5
 
 // wire draws what crossed the wires before the test was over.
-func (r *record) wire() *Wire {
+func (r *record) wire() *diagram.Diagram {
 	var events []wire.Event
 	for _, w := range r.wires {
 		events = append(events, w.Settle()...)
@@ -50,16 +56,19 @@ func (r *record) wire() *Wire {
 	slices.SortStableFunc(events, func(a, b wire.Event) int { return a.Time.Compare(b.Time) })
 	// What the kernel sends for the program in the same moment is still its own.
 	end := r.ended.Add(time.Millisecond)
-	events = wire.Merge(slices.DeleteFunc(events, func(e wire.Event) bool { return e.Time.After(end) }))
+	events = slices.DeleteFunc(events, func(e wire.Event) bool { return e.Time.After(end) })
 	if len(events) == 0 {
 		return nil
+	}
+	if merged := wire.Merge(events); len(merged) <= mostDrawn {
+		events = merged
+	} else {
+		events = wire.Bulk(events)
 	}
 	return draw(events, r.owns())
 }
 
-var (
-	ownAddr = regexp.MustCompile(`^(?:listening on|connected to \S+ from|sending from) (\S+:\d+)`)
-)
+var ownAddr = regexp.MustCompile(`^(?:listening on|(?:connected|sending) to \S+ from) (\S+:\d+)`)
 
 // owns returns a test of whether an address is the foreign program's, going by
 // what it has said.
@@ -79,55 +88,48 @@ func (r *record) owns() func(netip.AddrPort) bool {
 	}
 }
 
-// draw makes a diagram of events: the last connections if there are too many for
-// one, and of those the last that crossed.
-func draw(events []wire.Event, own func(netip.AddrPort) bool) *Wire {
+// draw makes a diagram of events: of the last connections if there are too many for
+// one, and of what crossed there the last. The foreign program is the last party.
+func draw(events []wire.Event, own func(netip.AddrPort) bool) *diagram.Diagram {
 	name := func(a netip.AddrPort) string {
 		switch {
-		case own(a) && !a.Addr().IsMulticast():
+		case a.Addr().IsMulticast() || a.Port() == 0:
+			return a.Addr().String()
+		case own(a):
 			return Yours
-		case a.Addr().IsMulticast():
-			return a.Addr().String()
-		case a.Port() == 0:
-			return a.Addr().String()
 		}
 		return a.String()
 	}
-	var parties []string
-	seen := map[string]bool{Yours: true}
+	d := &diagram.Diagram{Parties: []string{Yours}}
 	first := len(events)
-	for first > 0 {
-		e := events[first-1]
-		fresh := 0
-		for _, n := range []string{name(e.From), name(e.To)} {
-			if !seen[n] {
-				fresh++
-			}
-		}
-		if len(parties)+fresh > mostParties || len(events)-first >= mostDrawn {
-			break
-		}
-		for _, n := range []string{name(e.From), name(e.To)} {
-			if !seen[n] {
-				seen[n] = true
+	for ; first > 0 && len(events)-first < mostDrawn; first-- {
+		parties := d.Parties
+		for _, end := range []netip.AddrPort{events[first-1].To, events[first-1].From} {
+			if n := name(end); !slices.Contains(parties, n) {
 				parties = append(parties, n)
 			}
 		}
-		first--
+		if len(parties) > mostParties {
+			break
+		}
+		d.Parties = parties
 	}
-	slices.Reverse(parties)
-	w := &Wire{Parties: append(parties, Yours)}
+	slices.Reverse(d.Parties)
 	if first > 0 {
-		w.Steps = append(w.Steps, [3]string{"", "", strconv.Itoa(first) + " earlier ones are left out"})
+		d.Steps = append(d.Steps, diagram.Note(strconv.Itoa(first)+" earlier ones are left out"))
 	}
-	for _, e := range events[first:] {
-		from, to, label := name(e.From), name(e.To), e.Label()
-		w.Steps = append(w.Steps, [3]string{from, to, label})
+	for i, e := range events[first:] {
+		if i > 0 {
+			if pause := e.Time.Sub(events[first+i-1].Time); pause > time.Second/2 {
+				d.Steps = append(d.Steps, diagram.Note(fmt.Sprintf("%.1f s later", pause.Seconds())))
+			}
+		}
+		d.Steps = append(d.Steps, diagram.Step{From: name(e.From), To: name(e.To), Label: e.Label()})
 	}
-	if !slices.ContainsFunc(w.Steps, func(s [3]string) bool { return s[0] == Yours || s[1] == Yours }) {
-		w.Parties = w.Parties[:len(w.Parties)-1]
+	if !slices.ContainsFunc(d.Steps, func(s diagram.Step) bool { return s.From == Yours || s.To == Yours }) {
+		d.Parties = d.Parties[:len(d.Parties)-1]
 	}
-	return w
+	return d
 }
 
 // groupOf returns the processes of a process group.

@@ -2,7 +2,10 @@
 
 package harness
 
-import "example.com/sockets/integration/lab"
+import (
+	"example.com/sockets/integration/diagram"
+	"example.com/sockets/integration/lab"
+)
 
 type watch struct{}
 
@@ -10,6 +13,6 @@ func (watch) stop() {}
 
 func (r *record) watch(*lab.Host) {}
 
-func (r *record) wire() *Wire { return nil }
+func (r *record) wire() *diagram.Diagram { return nil }
 
 func groupOf(pid int) []int { return []int{pid} }

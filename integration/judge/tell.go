@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/sockets/integration/diagram"
 	"example.com/sockets/integration/harness"
 )
 
@@ -102,8 +103,14 @@ func (p *people) atLength(r result) {
 	fmt.Fprintln(p.w)
 	if len(r.report.Steps) > 0 {
 		fmt.Fprintf(p.w, "    %s\n", p.paint(bold, "what was done, and what was said"))
-		for _, s := range r.report.Steps {
-			p.step(s)
+		for i, s := range r.report.Steps {
+			const head, tail = 6, 24
+			switch left := len(r.report.Steps) - tail; {
+			case i < head || i >= left:
+				p.step(s)
+			case i == head:
+				fmt.Fprintf(p.w, "    %s\n", p.paint(faint, fmt.Sprintf("%12s  %d more; -json has them", "…", left-head)))
+			}
 		}
 		fmt.Fprintln(p.w)
 	}
@@ -113,7 +120,7 @@ func (p *people) atLength(r result) {
 	}
 	if r.report.Wire != nil {
 		fmt.Fprintf(p.w, "\n    %s\n", p.paint(bold, "what crossed the wire"))
-		for line := range strings.Lines(draw(r.report.Wire, p.width-4, p.colour)) {
+		for line := range strings.Lines(r.report.Wire.Text(p.width-4, p.colour)) {
 			fmt.Fprint(p.w, "    ", line)
 		}
 	}
@@ -152,9 +159,9 @@ func (p *people) end(s summary) {
 	case asked == 0:
 		fmt.Fprintln(p.w, "nothing could be asked")
 	case s.failed == 0:
-		fmt.Fprintf(p.w, "%s of %s, in %.1f s\n", p.paint(green, "all hold"), count(asked, "claim"), time.Since(p.begun).Seconds())
+		fmt.Fprintf(p.w, "%s, in %.1f s\n", p.paint(green, "holds: "+count(asked, "claim")), time.Since(p.begun).Seconds())
 	default:
-		fmt.Fprintf(p.w, "%s of %s, in %.1f s\n", p.paint(red, fmt.Sprintf("%d do not hold", s.failed)), count(asked, "claim"), time.Since(p.begun).Seconds())
+		fmt.Fprintf(p.w, "%s of %s, in %.1f s\n", p.paint(red, fmt.Sprintf("fails: %d", s.failed)), count(asked, "claim"), time.Since(p.begun).Seconds())
 		for _, r := range s.failures {
 			p.claim(p.paint(red, "✗"), r.text+" "+p.paint(faint, "("+r.test+")"))
 		}
@@ -202,16 +209,16 @@ func (machine) begin(options, []claim) {}
 
 func (m machine) found(r result) {
 	type told struct {
-		Claim    string         `json:"claim"`
-		Test     string         `json:"test"`
-		Result   string         `json:"result"` // pass, fail or skip
-		Why      string         `json:"why,omitempty"`
-		Seconds  float64        `json:"seconds"`
-		Expected string         `json:"expected,omitempty"`
-		Came     string         `json:"came,omitempty"`
-		At       string         `json:"at,omitempty"`
-		Steps    []harness.Step `json:"steps,omitempty"`
-		Wire     *harness.Wire  `json:"wire,omitempty"`
+		Claim    string           `json:"claim"`
+		Test     string           `json:"test"`
+		Result   string           `json:"result"` // pass, fail or skip
+		Why      string           `json:"why,omitempty"`
+		Seconds  float64          `json:"seconds"`
+		Expected string           `json:"expected,omitempty"`
+		Came     string           `json:"came,omitempty"`
+		At       string           `json:"at,omitempty"`
+		Steps    []harness.Step   `json:"steps,omitempty"`
+		Wire     *diagram.Diagram `json:"wire,omitempty"`
 	}
 	t := told{Claim: r.text, Test: r.test, Seconds: r.seconds}
 	switch r.verdict {
@@ -247,12 +254,4 @@ func list(w io.Writer, o options, s suite) int {
 		p.claim("·", c.text+" "+p.paint(faint, "("+c.test+")"))
 	}
 	return 0
-}
-
-func draw(w *harness.Wire, width int, colour bool) string {
-	var b strings.Builder
-	for _, s := range w.Steps {
-		fmt.Fprintf(&b, "%s -> %s: %s\n", s[0], s[1], s[2])
-	}
-	return b.String()
 }

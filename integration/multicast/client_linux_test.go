@@ -141,7 +141,7 @@ func TestClientReversePath(t *testing.T) {
 // receives what is sent to that address and nothing of the group. The mended one
 // receives the group.
 func TestClientOfTheNotes(t *testing.T) {
-	harness.Ours(t, "it is about Node")
+	harness.OnlyNode(t)
 	t.Parallel()
 	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
 	lab.Link(t, a, "192.168.1.103/24", b, "192.168.1.1/24")

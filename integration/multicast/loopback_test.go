@@ -36,6 +36,7 @@ func TestLoopbackHears(t *testing.T) {
 	})
 }
 
+// The program with nothing but its defaults, as the page shows it.
 func TestLoopbackTranscript(t *testing.T) {
 	t.Parallel()
 	a := lab.NewHost(t, "a")

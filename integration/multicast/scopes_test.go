@@ -11,6 +11,7 @@ import (
 	"example.com/sockets/integration/lab"
 )
 
+// The program with nothing but its defaults, as the page shows it.
 func TestScopesTranscript(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, lab.NewHost(t, "h"), "multicast/scopes",

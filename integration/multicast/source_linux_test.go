@@ -298,7 +298,7 @@ func TestSourceOnTheWire(t *testing.T) {
 			_, _, src := peer.Hear(t, plain)
 			assert.Equal(t, src, from) // and not two's
 			plain.Close()
-			p.Line(from + ` .*`)
+			p.Line(from + `\b.*`)
 			p.Stop()
 			message, _ = reports.said("232.185.192.108", c.join)
 			assert.Equal(t, message, c.leave)

@@ -13,6 +13,7 @@ import (
 	"example.com/sockets/integration/peer"
 )
 
+// The two programs with nothing but their defaults, as the page shows them.
 func TestTTLTranscript(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")

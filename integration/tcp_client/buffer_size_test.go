@@ -93,7 +93,7 @@ func TestBufferSizeWithListen(t *testing.T) {
 // and destroy drops it. What the kernel took is delivered, and part of the piece
 // that still counts as queued may be among that.
 func TestBufferSizeNode(t *testing.T) {
-	harness.Ours(t, "it is about Node")
+	harness.OnlyNode(t)
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	ln := peer.ListenTCP(t, h, "127.0.0.1:8080")

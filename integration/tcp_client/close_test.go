@@ -144,6 +144,7 @@ func TestCloseNodeWaitsForAReader(t *testing.T) {
 	node.Exit(0)
 }
 
+// Nobody there, or a name that means nothing.
 func TestCloseFailures(t *testing.T) {
 	t.Parallel()
 	testFailures(t, "close")

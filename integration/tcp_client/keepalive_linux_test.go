@@ -188,7 +188,7 @@ func TestKeepaliveSays(t *testing.T) {
 
 // Node cuts a time to whole seconds.
 func TestKeepaliveNodeRoundsDown(t *testing.T) {
-	harness.Ours(t, "it is about Node")
+	harness.OnlyNode(t)
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	ln := peer.ListenTCP(t, h, "127.0.0.1:8080")

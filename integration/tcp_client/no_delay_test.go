@@ -62,6 +62,7 @@ func TestNoDelayRefuses(t *testing.T) {
 	}
 }
 
+// Nobody there, or a name that means nothing.
 func TestNoDelayFailures(t *testing.T) {
 	t.Parallel()
 	testFailures(t, "no_delay")

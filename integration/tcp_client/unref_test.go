@@ -91,6 +91,7 @@ func TestUnrefReset(t *testing.T) {
 	})
 }
 
+// Nobody there, or a name that means nothing.
 func TestUnrefFailures(t *testing.T) {
 	t.Parallel()
 	testFailures(t, "unref")

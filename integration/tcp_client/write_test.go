@@ -126,6 +126,7 @@ func TestWriteRefuses(t *testing.T) {
 	}
 }
 
+// Nobody there, or a name that means nothing.
 func TestWriteFailures(t *testing.T) {
 	t.Parallel()
 	testFailures(t, "write")

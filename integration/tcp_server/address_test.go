@@ -12,6 +12,7 @@ import (
 	"example.com/sockets/integration/peer"
 )
 
+// The program with nothing but its defaults, as the page shows it.
 func TestAddressTranscript(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")

@@ -92,7 +92,7 @@ func TestListenGoBacklog(t *testing.T) {
 
 // Node passes its backlog, for 0 it passes 511, and it accepts by itself.
 func TestListenNodeBacklog(t *testing.T) {
-	harness.Ours(t, "it is about Node")
+	harness.OnlyNode(t)
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	node := harness.Node(t, h)

@@ -156,7 +156,7 @@ func TestUnpipePeerLeaves(t *testing.T) {
 // Node reads on, until its high-water mark is reached: 16000 bytes are below it,
 // and one read of 64 KiB more is above, whether the mark is 16 KiB or 64.
 func TestUnpipeNodeReadsAhead(t *testing.T) {
-	harness.Ours(t, "it is about Node")
+	harness.OnlyNode(t)
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	file := filepath.Join(t.TempDir(), "message.txt")

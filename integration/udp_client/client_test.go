@@ -130,6 +130,7 @@ func TestClientTooLong(t *testing.T) {
 	})
 }
 
+// A signal ends the wait for the reply.
 func TestClientStop(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		silent := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0")
@@ -169,6 +170,7 @@ func dial(t *testing.T, h *lab.Host, to netip.AddrPort) *net.UDPConn {
 	return peer.Ours(t, conn)
 }
 
+// socat as the server.
 func TestClientSocat(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		socat := harness.Socat(t, h)

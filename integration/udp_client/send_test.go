@@ -137,6 +137,7 @@ func TestSendTooLong(t *testing.T) {
 	})
 }
 
+// A signal ends the wait for the reply.
 func TestSendStop(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		peer.StopBy(t, func() *harness.Program { p, _ := sentBy(t, start, 5, "127.0.0.1:8080", "0.0.0.0"); return p })

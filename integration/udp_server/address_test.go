@@ -35,6 +35,7 @@ func TestAddressGroup(t *testing.T) {
 	})
 }
 
+// A signal ends it.
 func TestAddressStop(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		peer.StopBy(t, func() *harness.Program {

@@ -90,6 +90,7 @@ func TestBindGroup(t *testing.T) {
 	})
 }
 
+// A signal ends it.
 func TestBindStop(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		peer.StopBy(t, func() *harness.Program {

@@ -194,6 +194,7 @@ func refusesGroup(t *testing.T, p *harness.Program, group string) {
 	p.ExitSaying(1, `\w+: (listen udp[46]?|bind) `+group+`: a multicast group has to be joined, see multicast:client\n`)
 }
 
+// A signal ends it.
 func TestServerStop(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		peer.StopBy(t, func() *harness.Program {
@@ -226,6 +227,7 @@ func TestServerNodePeer(t *testing.T) {
 	})
 }
 
+// socat as the client.
 func TestServerSocat(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		socat := harness.Socat(t, h)

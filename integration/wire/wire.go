@@ -95,7 +95,7 @@ func Segments(packets []gopacket.Packet) []Event {
 
 func tell(
 	packets []gopacket.Packet,
-	segment func(map[flow]*stream, Event, *layers.TCP) []Event,
+	segment func(streams map[flow]*stream, e Event, tcp *layers.TCP, size int) []Event,
 	news func(of Event, kind Kind) bool, // of a membership
 ) (events []Event) {
 	streams := map[flow]*stream{}
@@ -310,7 +310,7 @@ func segment(streams map[flow]*stream, e Event, tcp *layers.TCP, size int) (even
 }
 
 // whole tells of one segment in one event.
-func whole(streams map[flow]*stream, e Event, tcp *layers.TCP) []Event {
+func whole(streams map[flow]*stream, e Event, tcp *layers.TCP, size int) []Event {
 	key := flow{e.From, e.To}
 	s, peer := streams[key], streams[flow{e.To, e.From}]
 	if s == nil || tcp.SYN && tcp.Seq != s.syn { // of another connection from the same port
@@ -320,7 +320,6 @@ func whole(streams map[flow]*stream, e Event, tcp *layers.TCP) []Event {
 		}
 		streams[key] = s
 	}
-	size := len(tcp.Payload)
 	end := tcp.Seq + uint32(size)
 	if tcp.SYN || tcp.FIN {
 		end++
@@ -384,6 +383,27 @@ func Merge(events []Event) (merged []Event) {
 		if n := len(merged); n > 0 && e.Kind == Data && merged[n-1].Kind == Data && merged[n-1].From == e.From {
 			merged[n-1].Bytes += e.Bytes
 			continue
+		}
+		merged = append(merged, e)
+	}
+	return merged
+}
+
+// Bulk is Merge also where the other direction's data is in between, and without the
+// windows that closed and opened meanwhile.
+func Bulk(events []Event) (merged []Event) {
+	at := map[flow]int{} // the place of a direction's data, until something else happens
+	for _, e := range events {
+		switch i, known := at[flow{e.From, e.To}]; {
+		case e.Kind == Closed || e.Kind == Open:
+			continue
+		case e.Kind != Data:
+			clear(at)
+		case known:
+			merged[i].Bytes += e.Bytes
+			continue
+		default:
+			at[flow{e.From, e.To}] = len(merged)
 		}
 		merged = append(merged, e)
 	}
