@@ -36,6 +36,9 @@ def sources(include = ["**"], exclude = []):
         visibility = ["//:__subpackages__"],
     )
 
+# The chapters' tests, for the judge.
+SUITES = ["//integration/%s:%s_test" % (chapter, chapter) for chapter in CHAPTERS]
+
 def section(name, **kwargs):
     """A section's program; what gazelle writes for go_binary in a chapter.
 
@@ -82,6 +85,10 @@ def _env(starts):
     # integration/harness finds the programs by it.
     return {"SOCKETS_BAZEL_PROGRAMS": " ".join(["$(rlocationpaths %s)" % label for label in starts])}
 
+def _judge_env():
+    # integration/judge finds the chapters' tests by it, and these the programs.
+    return _env(PROGRAMS) | {"SOCKETS_BAZEL_SUITES": " ".join(["$(rlocationpaths %s)" % label for label in SUITES])}
+
 def section_test(name, srcs, starts = [], data = [], tags = [], **kwargs):
     """A test that starts programs; what gazelle writes for go_test in integration.
 
@@ -99,6 +106,7 @@ def section_test(name, srcs, starts = [], data = [], tags = [], **kwargs):
         data = data + srcs + starts,
         env = _env(starts),
         tags = tags + ["block-network"],
+        visibility = ["//integration:__subpackages__"],  # for the judge
         **kwargs
     )
     sources()
@@ -139,3 +147,37 @@ def section_starter(name, starts = [], **kwargs):
         **kwargs
     )
     sources()
+
+
+def judge(name, **kwargs):
+    """A command that runs the chapters' tests; what gazelle writes for go_binary in integration/judge.
+
+    Args:
+      name: The target.
+      **kwargs: Of go_binary.
+    """
+    go_binary(
+        name = name,
+        testonly = True,
+        data = PROGRAMS + SUITES,
+        env = _judge_env(),
+        **kwargs
+    )
+
+def judge_test(name, srcs, data = [], **kwargs):
+    """A test of that command; what gazelle writes for go_test in integration/judge.
+
+    Args:
+      name: The target.
+      srcs: Its source.
+      data: What else it reads; gazelle knows testdata.
+      **kwargs: Of go_test.
+    """
+    go_test(
+        name = name,
+        srcs = srcs,
+        data = data + srcs + PROGRAMS + SUITES,
+        env = _judge_env(),
+        tags = ["block-network"],
+        **kwargs
+    )

@@ -67,9 +67,7 @@ func Start(t testing.TB, on *lab.Host, section string, args ...string) *Program 
 	}
 	cmd := exec.Command(Binary(t, section), args...)
 	cmd.Dir = t.TempDir() // for what it may write
-	p := Command(t, on, cmd)
-	p.Section, p.Args = section, args
-	return p
+	return (&Program{Section: section, Args: args, t: t, cmd: cmd}).start(on)
 }
 
 // noteStart appends a line "TEST SECTION" to a file: which tests try what.
@@ -103,7 +101,11 @@ func (p *Program) start(on *lab.Host) *Program {
 	p.exited, p.more = make(chan struct{}), make(chan struct{})
 	p.record = recordOf(p.t)
 	cmd := p.cmd
-	p.note("$", strings.Join(cmd.Args, " "))
+	called := p.name()
+	if p.foreign {
+		called = filepath.Base(cmd.Path)
+	}
+	p.note("$", strings.Join(append([]string{called}, cmd.Args[1:]...), " "))
 	var err error
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
 		p.t.Fatal(err)
@@ -117,7 +119,7 @@ func (p *Program) start(on *lab.Host) *Program {
 	go func() {
 		defer close(p.exited)
 		cmd.Wait() // its verdict is in ProcessState
-		if len(p.rest) > 0 {
+		if len(p.rest) > 0 && !p.flood {
 			p.add(func() { p.lines = append(p.lines, string(p.rest)) })
 		}
 	}()

@@ -93,6 +93,7 @@ type Report struct {
 	Started        bool             // the foreign program was
 	Steps          []Step           // what was done, and what the program said to it
 	Expected, Came string           // the failure, if it was the harness that saw it
+	Hint           string           // what it often comes from, see Hint
 	Mute           bool             // the failure was that its first line did not come
 	Wire           *diagram.Diagram // what crossed it until the failure, where that can be seen
 }
@@ -189,6 +190,16 @@ func (r *record) add(who, mark, text string) {
 func Note(t testing.TB, format string, args ...any) {
 	if r := recordOf(t); r != nil {
 		r.add("", "", fmt.Sprintf(format, args...))
+	}
+}
+
+// Hint tells the judge what it often comes from if the test fails from here on, until
+// the next hint.
+func Hint(t testing.TB, mistake string) {
+	if r := recordOf(t); r != nil {
+		r.mu.Lock()
+		r.report.Hint = mistake
+		r.mu.Unlock()
 	}
 }
 

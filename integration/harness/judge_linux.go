@@ -60,7 +60,7 @@ func (r *record) wire() *diagram.Diagram {
 	if len(events) == 0 {
 		return nil
 	}
-	if merged := wire.Merge(events); len(merged) <= mostDrawn {
+	if merged := wire.Merge(events); len(merged) <= mostDrawn/2 {
 		events = merged
 	} else {
 		events = wire.Bulk(events)

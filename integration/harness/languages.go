@@ -166,16 +166,21 @@ func tool(t testing.TB, name string) string {
 // it.
 func File(t testing.TB, path string) string {
 	t.Helper()
-	root := filepath.Join(Runfiles(), cmp.Or(os.Getenv("TEST_WORKSPACE"), "_main"))
-	if os.Getenv("TEST_SRCDIR") == "" && os.Getenv("RUNFILES_DIR") == "" {
-		var err error
-		if root, err = pages.Top(); err != nil {
-			t.Fatal(err)
-		}
+	root, err := Root()
+	if err != nil {
+		t.Fatal(err)
 	}
 	name := filepath.Join(root, filepath.FromSlash(path))
 	opened(t, name)
 	return name
+}
+
+// Root is the top folder of the tree, or of what Bazel gives of it.
+func Root() (string, error) {
+	if os.Getenv("TEST_SRCDIR") == "" && os.Getenv("RUNFILES_DIR") == "" {
+		return pages.Top()
+	}
+	return filepath.Join(Runfiles(), cmp.Or(os.Getenv("TEST_WORKSPACE"), "_main")), nil
 }
 
 // opened opens a file once: the go command reuses a test's result until a file

@@ -208,6 +208,10 @@ func (p *reading) result(c claim, word, rest string) result {
 		}
 	}
 	switch {
+	case word == "--- FAIL:" && !started:
+		r.report = new(harness.Report)
+		p.explain(&r)
+		r.verdict = "could not be asked: " + strings.TrimSpace(r.report.Expected+" "+r.report.Came)
 	case word == "--- FAIL:":
 		r.verdict = fail
 		if r.report == nil {
@@ -282,8 +286,8 @@ var assertions = []struct {
 }{
 	{regexp.MustCompile(`(?s)^assertion failed: error is not nil: (.*?)(?:: ([^:]*))?$`), "no error", "$1; $2"},
 	{regexp.MustCompile(`(?s)^assertion failed: error is (.*), not (.*)$`), "the error $2", "$1"},
-	{regexp.MustCompile(`(?s)^assertion failed: .* is false: (.*)$`), "", "$1"},
-	{regexp.MustCompile(`(?s)^assertion failed: (.*) is false$`), "$1", "that is not so"},
+	{regexp.MustCompile(`(?s)^assertion failed: expression is false: .*?: want (.*?), and (.*)$`), "$1", "$2"},
+	{regexp.MustCompile(`(?s)^assertion failed: expression is false: (.*)$`), "$1", "that is not so"},
 	{regexp.MustCompile(`(?s)^assertion failed: (.*) != (\S+)(?: \(.*?\))?(?:: (.*))?$`), "$2", "$1"},
 	{regexp.MustCompile(`(?s)^timeout hit after (\S+): waiting until (.*)$`), "that $2", "not so after $1"},
 	{regexp.MustCompile(`(?s)^(.*) did not cross the wire in time; (.*)$`), "$1 on the wire", "$2"},

@@ -55,7 +55,7 @@ func main() {
 	os.Exit(code)
 }
 
-// run is main, for a test to call.
+// run is main, without the process.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
 	complain := func(err error) int {
 		if !errors.Is(err, flag.ErrHelp) {

@@ -25,6 +25,7 @@ type people struct {
 	width  int
 
 	o       options
+	claims  []claim
 	failed  bool // one has, and was told at length
 	begun   time.Time
 	unasked []result
@@ -45,7 +46,7 @@ func (p *people) paint(colour, text string) string {
 }
 
 func (p *people) begin(o options, claims []claim) {
-	p.o, p.begun = o, time.Now()
+	p.o, p.claims, p.begun = o, claims, time.Now()
 	fmt.Fprintf(p.w, "%s: %s for %s\n\n", p.paint(bold, colon(o.section)), count(len(claims), "claim"), p.paint(bold, strings.Join(o.command, " ")))
 }
 
@@ -80,6 +81,7 @@ func (p *people) claim(sign, text string) {
 func (p *people) verdict(r result) {
 	p.field("expected", r.report.Expected)
 	p.field("came", r.report.Came)
+	p.field("often", r.report.Hint)
 }
 
 func (p *people) field(name, text string) {
@@ -124,7 +126,9 @@ func (p *people) atLength(r result) {
 			fmt.Fprint(p.w, "    ", line)
 		}
 	}
-	fmt.Fprintln(p.w)
+	if len(p.claims) > 1 {
+		fmt.Fprintln(p.w)
+	}
 }
 
 func (p *people) step(s harness.Step) {
@@ -162,10 +166,12 @@ func (p *people) end(s summary) {
 		fmt.Fprintf(p.w, "%s, in %.1f s\n", p.paint(green, "holds: "+count(asked, "claim")), time.Since(p.begun).Seconds())
 	default:
 		fmt.Fprintf(p.w, "%s of %s, in %.1f s\n", p.paint(red, fmt.Sprintf("fails: %d", s.failed)), count(asked, "claim"), time.Since(p.begun).Seconds())
-		for _, r := range s.failures {
-			p.claim(p.paint(red, "✗"), r.text+" "+p.paint(faint, "("+r.test+")"))
+		if asked > 1 {
+			for _, r := range s.failures {
+				p.claim(p.paint(red, "✗"), r.text+" "+p.paint(faint, "("+r.test+")"))
+			}
+			fmt.Fprintf(p.w, "\nthe first alone: -only %s\n", s.failures[0].test)
 		}
-		fmt.Fprintf(p.w, "\nthe first alone: -only %s\n", s.failures[0].test)
 	}
 	if len(p.unasked) > 0 {
 		fmt.Fprintf(p.w, "%s not asked of your program:\n", count(len(p.unasked), "claim"))
@@ -216,6 +222,7 @@ func (m machine) found(r result) {
 		Seconds  float64          `json:"seconds"`
 		Expected string           `json:"expected,omitempty"`
 		Came     string           `json:"came,omitempty"`
+		Hint     string           `json:"hint,omitempty"`
 		At       string           `json:"at,omitempty"`
 		Steps    []harness.Step   `json:"steps,omitempty"`
 		Wire     *diagram.Diagram `json:"wire,omitempty"`
@@ -226,7 +233,7 @@ func (m machine) found(r result) {
 		t.Result = "pass"
 	case fail:
 		t.Result, t.At = "fail", r.place
-		t.Expected, t.Came, t.Steps, t.Wire = r.report.Expected, r.report.Came, r.report.Steps, r.report.Wire
+		t.Expected, t.Came, t.Hint, t.Steps, t.Wire = r.report.Expected, r.report.Came, r.report.Hint, r.report.Steps, r.report.Wire
 	default:
 		t.Result, t.Why = "skip", r.verdict
 	}

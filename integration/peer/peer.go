@@ -166,6 +166,13 @@ func Finish(t *testing.T, conn *net.TCPConn) (reply []byte) {
 	return reply
 }
 
+// Silent sends FIN, and demands that nothing but FIN comes back.
+func Silent(t *testing.T, conn *net.TCPConn) {
+	t.Helper()
+	reply := Finish(t, conn)
+	assert.Assert(t, len(reply) == 0, "want nothing but FIN, and %s came", Shown(reply))
+}
+
 // Same demands that what came is what was sent.
 func Same(t *testing.T, got, want []byte) {
 	t.Helper()

@@ -88,6 +88,7 @@ func TestClientLongReply(t *testing.T) {
 		client, remote := dialled(t, h, start, "client")
 		client.Line(`sent 5 bytes: "hello"`)
 		assert.Equal(t, readToFIN(t, remote), "hello")
+		harness.Hint(t, "one read taken for the whole answer: it returns what is there, and the answer ends with FIN")
 		data := hex.EncodeToString(peer.Noise(8 << 20))
 		peer.Write(t, remote, data)
 		remote.Close()

@@ -1,7 +1,6 @@
 package tcp_server
 
 import (
-	"bytes"
 	"net"
 	"os"
 	"syscall"
@@ -63,7 +62,7 @@ func TestCloseServesTheRest(t *testing.T) {
 			assert.Equal(t, len(server.Lines()), 2)
 			data := peer.Noise(64 << 10)
 			peer.Write(t, conn, data)
-			assert.Assert(t, bytes.Equal(peer.Finish(t, conn), data))
+			peer.Same(t, peer.Finish(t, conn), data)
 		}
 		server.Line("closed")
 		server.Exit(0)
@@ -78,7 +77,7 @@ func TestCloseCount(t *testing.T) {
 	stays, leaves := peer.DialTCP(t, h, addr), peer.DialTCP(t, h, addr)
 	peer.Echoes(t, stays, "before")
 	peer.Echoes(t, leaves, "before")
-	assert.Equal(t, len(peer.Finish(t, leaves)), 0)
+	peer.Silent(t, leaves)
 	server.Signal(os.Interrupt)
 	server.Line("no longer listening, 1 open")
 	peer.Finish(t, stays)

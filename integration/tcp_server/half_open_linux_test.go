@@ -82,6 +82,7 @@ func TestHalfOpenWire(t *testing.T) {
 	t.Parallel()
 	client, server, c := peer.Cabled(t)
 	p := peer.Serving(t, server, "tcp_server/half_open")
+	harness.Hint(t, "a reply before the client's FIN, or none after it")
 	program := harness.Start(t, client, "tcp_client/client", "-addr", peer.Here)
 	program.Await("closed")
 	program.Exit(0)

@@ -61,6 +61,7 @@ func TestTimeoutActivity(t *testing.T) {
 		server := start("tcp_server/timeout", "--addr", "127.0.0.1:0", "--timeout", timeout.String())
 		addr := server.Ready()
 		client, silent := peer.DialTCP(t, h, addr), peer.DialTCP(t, h, addr)
+		harness.Hint(t, "a deadline that is set once: it is a moment, and has to be set again after each read and write")
 		var last time.Time
 		for begin := time.Now(); time.Since(begin) < timeout*3/2; {
 			stay(t, client, timeout/6)
