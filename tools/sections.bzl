@@ -36,8 +36,9 @@ def sources(include = ["**"], exclude = []):
         visibility = ["//:__subpackages__"],
     )
 
-# The chapters' tests, for the judge.
+# The chapters' tests, and what else the judge reads to know what they start.
 SUITES = ["//integration/%s:%s_test" % (chapter, chapter) for chapter in CHAPTERS]
+HELPERS = ["//integration/peer:sources"]
 
 def section(name, **kwargs):
     """A section's program; what gazelle writes for go_binary in a chapter.
@@ -159,7 +160,7 @@ def judge(name, **kwargs):
     go_binary(
         name = name,
         testonly = True,
-        data = PROGRAMS + SUITES,
+        data = PROGRAMS + SUITES + HELPERS,
         env = _judge_env(),
         **kwargs
     )
@@ -176,7 +177,7 @@ def judge_test(name, srcs, data = [], **kwargs):
     go_test(
         name = name,
         srcs = srcs,
-        data = data + srcs + PROGRAMS + SUITES,
+        data = data + srcs + PROGRAMS + SUITES + HELPERS,
         env = _judge_env(),
         tags = ["block-network"],
         **kwargs

@@ -26,7 +26,11 @@ type result struct {
 	report  *harness.Report
 }
 
-const pass, fail = "holds", "fails"
+const (
+	pass   = "holds"
+	fail   = "fails"
+	others = "it starts other programs than yours"
+)
 
 // judge asks a command for the claims, tells of each as it is found, and returns
 // the exit code.
@@ -38,8 +42,15 @@ func judge(ctx context.Context, o options, s suite, claims []claim, command []st
 	say.begin(o, claims)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	var sum summary
 	var tests []string
 	for _, c := range claims {
+		if c.idle {
+			r := result{claim: c, verdict: others}
+			sum.add(r)
+			say.found(r)
+			continue
+		}
 		tests = append(tests, c.test)
 	}
 	cmd := exec.CommandContext(ctx, s.binary, "-test.run=^("+strings.Join(tests, "|")+")$", "-test.v=test2json", "-test.count=1", "-test.timeout=10m")
@@ -59,14 +70,13 @@ func judge(ctx context.Context, o options, s suite, claims []claim, command []st
 		fmt.Fprintf(stderr, "judge: %v\n", err)
 		return 2
 	}
-	var sum summary
 	p := reading{claims: claims, found: func(r result) {
 		if ctx.Err() != nil {
 			return // the rest fails because it was told to stop
 		}
 		sum.add(r)
 		say.found(r)
-		if sum.hopeless(len(claims)) {
+		if sum.hopeless(len(tests)) {
 			sum.gaveUp = true
 			stop()
 		}
@@ -118,8 +128,8 @@ func (s *summary) add(r result) {
 
 // hopeless tells whether there is no use in going on: the program has said nothing
 // that a test could go by, however it was started.
-func (s *summary) hopeless(claims int) bool {
-	return s.held == 0 && s.mute == s.failed && s.mute >= min(3, claims)
+func (s *summary) hopeless(asked int) bool {
+	return s.held == 0 && s.mute > 0 && s.mute == s.failed && s.mute >= min(3, asked)
 }
 
 // reading reads what a suite prints with -test.v=test2json.
@@ -228,7 +238,7 @@ func (p *reading) result(c claim, word, rest string) result {
 	case why != "" && (word == "--- SKIP:" || !started):
 		r.verdict = why
 	case !started:
-		r.verdict = "it starts other programs than yours"
+		r.verdict = others
 	default:
 		r.verdict = pass
 	}

@@ -31,7 +31,10 @@ type suite struct {
 }
 
 // claim is a test: what it says, and how it is called.
-type claim struct{ text, test string }
+type claim struct {
+	text, test string
+	idle       bool // it does not start the section's program
+}
 
 // bazelSuites has the paths of the chapters' tests among the runfiles, with blanks
 // between.
@@ -59,7 +62,7 @@ func findSuite(ctx context.Context, section string) (s suite, err error) {
 	if s.binary == "" {
 		return s, fmt.Errorf("the tests of %s have not been built", chapter)
 	}
-	s.claims, err = claims(s.dir, path.Base(section))
+	s.claims, err = claims(s.dir, section)
 	return s, err
 }
 
@@ -87,17 +90,19 @@ func buildSuite(ctx context.Context, chapter string) (dir, binary string, err er
 // claims returns what the section's tests on this system say of themselves, in
 // their order.
 func claims(dir, section string) (all []claim, err error) {
-	names, err := filepath.Glob(filepath.Join(dir, section+"*_test.go"))
+	p := packageOf{}
+	names, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
 	if err != nil {
 		return nil, err
 	}
+	helpers, err := filepath.Glob(filepath.Join(dir, "../peer/*.go"))
+	if err != nil {
+		return nil, err
+	}
+	of := regexp.MustCompile(`^` + path.Base(section) + `(_linux|_unix|_darwin|_windows|_other)?_test\.go$`)
 	slices.SortFunc(names, func(a, b string) int { return len(a) - len(b) }) // the one for all systems first
-	of := regexp.MustCompile(`^` + section + `(_linux|_unix|_darwin|_windows|_other)?_test\.go$`)
-	for _, name := range names {
-		if !of.MatchString(filepath.Base(name)) {
-			continue // of another section, whose name begins with this one's
-		}
-		if here, err := build.Default.MatchFile(dir, filepath.Base(name)); err != nil || !here {
+	for _, name := range append(names, helpers...) {
+		if here, err := build.Default.MatchFile(filepath.Dir(name), filepath.Base(name)); err != nil || !here {
 			continue
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
@@ -105,19 +110,67 @@ func claims(dir, section string) (all []claim, err error) {
 			return nil, err
 		}
 		for _, decl := range file.Decls {
+			p.add(decl)
 			f, ok := decl.(*ast.FuncDecl)
-			if !ok || f.Recv != nil || !strings.HasPrefix(f.Name.Name, "Test") {
+			if !ok || f.Recv != nil || !strings.HasPrefix(f.Name.Name, "Test") || !of.MatchString(filepath.Base(name)) {
 				continue
 			}
 			if text := strings.Join(strings.Fields(f.Doc.Text()), " "); text != "" { // without one it is no test of its own
-				all = append(all, claim{text, f.Name.Name})
+				all = append(all, claim{text, f.Name.Name, false})
 			}
 		}
+	}
+	for i, c := range all {
+		all[i].idle = !p.names(c.test, section)
 	}
 	if len(all) == 0 {
 		return nil, errors.New("no test of " + section + " is in " + dir)
 	}
 	return all, nil
+}
+
+// packageOf is the declarations of the tests' package, and of peer, by their names: as
+// far as is needed to tell which programs a test can start.
+type packageOf map[string][]ast.Node
+
+func (p packageOf) add(decl ast.Decl) {
+	switch d := decl.(type) {
+	case *ast.FuncDecl:
+		p[d.Name.Name] = append(p[d.Name.Name], d)
+	case *ast.GenDecl:
+		for _, spec := range d.Specs {
+			if v, ok := spec.(*ast.ValueSpec); ok {
+				for _, name := range v.Names {
+					p[name.Name] = append(p[name.Name], v)
+				}
+			}
+		}
+	}
+}
+
+// names tells whether a test, or what it makes use of, names a section, or all of them
+// at once. What does not can start others only.
+func (p packageOf) names(test, section string) (named bool) {
+	seen, queue := map[string]bool{test: true}, []string{test}
+	for ; len(queue) > 0 && !named; queue = queue[1:] {
+		for _, node := range p[queue[0]] {
+			ast.Inspect(node, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.BasicLit:
+					text := strings.Trim(n.Value, "\"`")
+					named = named || text == section || text == path.Base(section)
+				case *ast.Ident:
+					named = named || n.Name == "Sections"
+					if !seen[n.Name] {
+						seen[n.Name] = true
+						queue = append(queue, n.Name)
+					}
+				}
+				return !named
+			})
+		}
+	}
+	return named
 }
 
 // matching returns the claims that match, by their words or their tests' names.

@@ -47,8 +47,9 @@ func TestTimeoutSilence(t *testing.T) {
 func stay(t *testing.T, client *net.TCPConn, d time.Duration) {
 	t.Helper()
 	client.SetReadDeadline(time.Now().Add(d))
+	harness.Note(t, "%v waits for %v, and nothing is to come", client.LocalAddr(), d)
 	_, err := client.Read(make([]byte, 1))
-	assert.Assert(t, os.IsTimeout(err), "%v", err)
+	assert.Assert(t, os.IsTimeout(err), "want the connection open and silent for %v, and %v came", d, err)
 	client.SetReadDeadline(time.Now().Add(harness.Patience()))
 }
 

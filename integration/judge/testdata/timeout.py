@@ -1,6 +1,6 @@
 # Echoes, and closes a connection on which nothing has moved for some time:
 # tcp_server:timeout.
-import argparse, os, re, signal, socket, sys, threading
+import argparse, os, re, select, signal, socket, sys, threading
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--addr", default="127.0.0.1:8080")
@@ -11,11 +11,21 @@ UNITS = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
 idle = sum(float(n) * UNITS[unit] for n, unit in re.findall(r"([\d.]+)(ms|[hms])", args.timeout)) or None
 
 
+def receive(conn):
+    try:
+        return conn.recv(65536)
+    except TimeoutError:
+        # A process that was stopped meanwhile has not looked at what came in time.
+        if not select.select([conn], [], [], 0)[0]:
+            raise
+        return conn.recv(65536)
+
+
 def serve(conn, peer):
     conn.settimeout(idle)  # for each call: what has moved before does not count
     try:
         with conn:
-            while data := conn.recv(65536):
+            while data := receive(conn):
                 data = memoryview(data)
                 while data:  # sendall would have the timeout for all of it
                     data = data[conn.send(data):]
