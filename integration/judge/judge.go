@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,7 +57,7 @@ func judge(ctx context.Context, o options, s suite, claims []claim, command []st
 	cmd := exec.CommandContext(ctx, s.binary, "-test.run=^("+strings.Join(tests, "|")+")$", "-test.v=test2json", "-test.count=1", "-test.timeout=10m")
 	cmd.Dir = s.dir
 	cmd.Stderr = stderr
-	cmd.Env = append(os.Environ(), harness.Judging{Section: s.section, Command: command, Dir: o.dir, Patience: o.patience}.Env())
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), ofTest), harness.Judging{Section: s.section, Command: command, Dir: o.dir, Patience: o.patience}.Env())
 	cmd.Env = append(cmd.Env, s.env...)
 	apart(cmd)
 	runtime.LockOSThread() // the suite ends with the thread that starts it
@@ -100,6 +101,12 @@ func judge(ctx context.Context, o options, s suite, claims []claim, command []st
 		return 2
 	}
 	return 0
+}
+
+// ofTest tells what Bazel has in the environment of a test, as the judge's own is: the
+// suite is none of it.
+func ofTest(variable string) bool {
+	return strings.HasPrefix(variable, "TEST_") || strings.HasPrefix(variable, "TESTBRIDGE_") || strings.HasPrefix(variable, "XML_OUTPUT_FILE=")
 }
 
 // summary is the sum of the results.

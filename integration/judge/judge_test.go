@@ -2,10 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -21,6 +25,7 @@ import (
 
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
+	"example.com/sockets/tools/pages"
 )
 
 // asJudge, in the environment, makes the test binary the judge.
@@ -30,6 +35,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asJudge) != "" {
 		main()
 	}
+	flag.Parse()
 	os.Exit(m.Run())
 }
 
@@ -39,11 +45,37 @@ func judging(t *testing.T, args ...string) (cmd *exec.Cmd, stdout, stderr *buffe
 	self, err := os.Executable()
 	assert.NilError(t, err)
 	cmd = exec.Command(self, args...)
-	cmd.Env = append(os.Environ(), asJudge+"=1")
+	env, err := built()
+	assert.NilError(t, err)
+	cmd.Env = append(append(os.Environ(), asJudge+"=1"), env...)
 	stdout, stderr = new(buffer), new(buffer)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	return cmd, stdout, stderr
 }
+
+// built builds all tests and programs once, and not for each judge anew.
+var built = sync.OnceValues(func() (env []string, err error) {
+	if _, bazel := os.LookupEnv(bazelSuites); bazel {
+		return nil, nil
+	}
+	root, err := pages.Top()
+	if err != nil {
+		return nil, err
+	}
+	chapters := map[string]string{}
+	for _, section := range harness.Sections() {
+		program, err := harness.Path(section) // which builds all of the chapter
+		if err != nil {
+			return nil, err
+		}
+		chapters[path.Dir(section)] = filepath.Dir(filepath.Dir(program))
+	}
+	dir, err := buildSuites(context.Background(), root, slices.Sorted(maps.Keys(chapters))...)
+	for _, programs := range chapters { // one folder
+		env = []string{suites + "=" + dir, "SOCKETS_PROGRAMS=" + programs}
+	}
+	return env, err
+})
 
 // said is what the judge says to people.
 func said(t *testing.T, args ...string) (code int, out, stderr string) {
@@ -90,7 +122,11 @@ func command(t *testing.T, name string) string {
 	return path
 }
 
-// Every section's program in Node passes its section's judge.
+var full = flag.Bool("full", false, "also ask main.js what harness.Both asks of it anyway")
+
+// Every section's program in Node passes its section's judge. What the suite asks of
+// it in the same way, by harness.Both and Pair, is asked here once for each section,
+// unless with -full.
 func TestNode(t *testing.T) {
 	linux(t)
 	node := command(t, "node")
@@ -102,7 +138,17 @@ func TestNode(t *testing.T) {
 			continue // its page says why
 		}
 		t.Run(section, func(t *testing.T) {
-			code, verdicts, stderr := asked(t, patient, section, "--", node, script)
+			all, err := claims(filepath.Join(root, "integration", path.Dir(section)), section)
+			assert.NilError(t, err)
+			var tests []string
+			once := false
+			for _, c := range all {
+				if !c.idle && (*full || !c.both || !once) {
+					tests = append(tests, c.test)
+				}
+				once = once || c.both
+			}
+			code, verdicts, stderr := asked(t, patient, "-only=^("+strings.Join(tests, "|")+")$", section, "--", node, script)
 			for _, v := range verdicts {
 				if v.Result == "fail" {
 					t.Errorf("%s: %s\nexpected %s\ncame %s\n%v", v.Test, v.Claim, v.Expected, v.Came, v.Steps)

@@ -14,6 +14,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -34,13 +35,18 @@ type suite struct {
 type claim struct {
 	text, test string
 	idle       bool // it does not start the section's program
+	both       bool // the suite asks it of Go and Node alike: harness.Both and its like
 }
 
-// bazelSuites has the paths of the chapters' tests among the runfiles, with blanks
-// between.
-const bazelSuites = "SOCKETS_BAZEL_SUITES"
+// A chapter's tests are built by the go command; or Bazel has built them, and their
+// paths among the runfiles are in bazelSuites with blanks between; or they are in a
+// folder as CHAPTER.test, named in suites.
+const (
+	bazelSuites = "SOCKETS_BAZEL_SUITES"
+	suites      = "SOCKETS_SUITES"
+)
 
-// findSuite finds the tests that Bazel has built, or has the go command build them.
+// findSuite finds the tests of a section's chapter, or has them built.
 func findSuite(ctx context.Context, section string) (s suite, err error) {
 	known := harness.Sections()
 	if !slices.Contains(known, section) {
@@ -56,35 +62,52 @@ func findSuite(ctx context.Context, section string) (s suite, err error) {
 				s.env = []string{"TEST_SRCDIR=" + harness.Runfiles(), "TEST_WORKSPACE=" + strings.Split(test, "/")[0]}
 			}
 		}
-	} else if s.dir, s.binary, err = buildSuite(ctx, chapter); err != nil {
-		return s, err
-	}
-	if s.binary == "" {
-		return s, fmt.Errorf("the tests of %s have not been built", chapter)
+		if s.binary == "" {
+			return s, fmt.Errorf("the tests of %s have not been built", chapter)
+		}
+	} else {
+		root, err := pages.Top()
+		if err != nil {
+			return s, err
+		}
+		dir := os.Getenv(suites)
+		if dir == "" {
+			if dir, err = buildSuites(ctx, root, chapter); err != nil {
+				return s, err
+			}
+		}
+		s.dir = filepath.Join(root, "integration", chapter)
+		s.binary = filepath.Join(dir, chapter+".test")
+		if runtime.GOOS == "windows" {
+			s.binary += ".exe"
+		}
 	}
 	s.claims, err = claims(s.dir, section)
 	return s, err
 }
 
-// buildSuite builds a chapter's tests. What it makes is kept, and used again while
-// it is up to date.
-func buildSuite(ctx context.Context, chapter string) (dir, binary string, err error) {
-	root, err := pages.Top()
-	if err != nil {
-		return "", "", err
-	}
+// buildSuites builds chapters' tests into a folder, which it returns. What is there is
+// kept, and used again while it is up to date.
+func buildSuites(ctx context.Context, root string, chapters ...string) (dir string, err error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = os.TempDir()
 	}
 	key := sha256.Sum256([]byte(root))
-	binary = filepath.Join(cache, "sockets", fmt.Sprintf("suites-%x", key[:6]), chapter+".test")
-	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, "./integration/"+chapter)
+	dir = filepath.Join(cache, "sockets", fmt.Sprintf("suites-%x", key[:6]))
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return "", err
+	}
+	args := []string{"test", "-c", "-o", dir + string(filepath.Separator)}
+	for _, chapter := range chapters {
+		args = append(args, "./integration/"+chapter)
+	}
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", "", fmt.Errorf("%s: %w\n%s", cmd, err, out)
+		return "", fmt.Errorf("%s: %w\n%s", cmd, err, out)
 	}
-	return filepath.Join(root, "integration", chapter), binary, nil
+	return dir, nil
 }
 
 // claims returns what the section's tests on this system say of themselves, in
@@ -116,12 +139,25 @@ func claims(dir, section string) (all []claim, err error) {
 				continue
 			}
 			if text := strings.Join(strings.Fields(f.Doc.Text()), " "); text != "" { // without one it is no test of its own
-				all = append(all, claim{text, f.Name.Name, false})
+				all = append(all, claim{text: text, test: f.Name.Name})
 			}
 		}
 	}
 	for i, c := range all {
-		all[i].idle = !p.names(c.test, section)
+		all[i].idle = !p.reaches(c.test, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.BasicLit:
+				text := strings.Trim(n.Value, "\"`")
+				return text == section || text == path.Base(section)
+			case *ast.Ident:
+				return n.Name == "Sections" // all of them
+			}
+			return false
+		})
+		all[i].both = p.reaches(c.test, func(n ast.Node) bool {
+			name, ok := n.(*ast.Ident)
+			return ok && (name.Name == "Both" || name.Name == "Pair")
+		})
 	}
 	if len(all) == 0 {
 		return nil, errors.New("no test of " + section + " is in " + dir)
@@ -148,29 +184,22 @@ func (p packageOf) add(decl ast.Decl) {
 	}
 }
 
-// names tells whether a test, or what it makes use of, names a section, or all of them
-// at once. What does not can start others only.
-func (p packageOf) names(test, section string) (named bool) {
+// reaches tells whether something stands in a test, or in what it makes use of.
+func (p packageOf) reaches(test string, what func(ast.Node) bool) (found bool) {
 	seen, queue := map[string]bool{test: true}, []string{test}
-	for ; len(queue) > 0 && !named; queue = queue[1:] {
+	for ; len(queue) > 0 && !found; queue = queue[1:] {
 		for _, node := range p[queue[0]] {
 			ast.Inspect(node, func(n ast.Node) bool {
-				switch n := n.(type) {
-				case *ast.BasicLit:
-					text := strings.Trim(n.Value, "\"`")
-					named = named || text == section || text == path.Base(section)
-				case *ast.Ident:
-					named = named || n.Name == "Sections"
-					if !seen[n.Name] {
-						seen[n.Name] = true
-						queue = append(queue, n.Name)
-					}
+				found = found || what(n)
+				if name, ok := n.(*ast.Ident); ok && !seen[name.Name] {
+					seen[name.Name] = true
+					queue = append(queue, name.Name)
 				}
-				return !named
+				return !found
 			})
 		}
 	}
-	return named
+	return found
 }
 
 // matching returns the claims that match, by their words or their tests' names.

@@ -184,7 +184,7 @@ func TestNoDelayWire(t *testing.T) {
 			if !p.Foreign() {
 				told(p)
 			}
-			sent(c, 1)
+			sent(c, map[string]int{"true": 3, "false": 1}[noDelay])
 			answered(t, fd, remote)
 			peer.LetGo(t, fd)
 			_, err := io.ReadFull(remote, make([]byte, 3))
