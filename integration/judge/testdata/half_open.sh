@@ -33,7 +33,7 @@ log=$(mktemp)
 # -t: once the client has sent FIN, the handler has this long for its reply.
 socat -d -d -t 60 "TCP4-LISTEN:${addr##*:},bind=${addr%:*},reuseaddr,fork,backlog=100" \
   "SYSTEM:exec bash '$0' handle --allow=$allow" 2> >(tee "$log" | grep --line-buffered -E ' [EW] |more than' >&2) &
-trap 'kill $!; rm -f "$log"; echo closed; exit' TERM INT
+trap 'kill $!; rm -f "$log"; echo closed; exit 0' TERM INT
 until port=$(grep -oE -m 1 'listening on AF=2 .*' "$log"); do sleep 0.02; done
 echo "listening on ${port#listening on AF=2 }"
 wait
