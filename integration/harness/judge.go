@@ -161,13 +161,20 @@ func (r *record) send() {
 }
 
 // over notes when the test was over, and that what happens from now on is its
-// tidying up.
+// tidying up. What programs were about to say when it failed belongs to the report.
 func (r *record) over() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ended.IsZero() {
-		r.ended = time.Now()
+	over := !r.ended.IsZero()
+	r.mu.Unlock()
+	if over {
+		return
 	}
+	if r.t.Failed() {
+		time.Sleep(50 * time.Millisecond)
+	}
+	r.mu.Lock()
+	r.ended = time.Now()
+	r.mu.Unlock()
 }
 
 const mostSteps = 400 // of a report: the first half of them and the last

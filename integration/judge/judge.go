@@ -36,7 +36,7 @@ const (
 // judge asks a command for the claims, tells of each as it is found, and returns
 // the exit code.
 func judge(ctx context.Context, o options, s suite, claims []claim, command []string, stdout, stderr io.Writer) int {
-	var say teller = &people{w: stdout, colour: colourful(stdout), width: width(stdout)}
+	var say teller = peopleAt(stdout)
 	if o.json {
 		say = machine{json.NewEncoder(stdout)}
 	}
@@ -85,7 +85,7 @@ func judge(ctx context.Context, o options, s suite, claims []claim, command []st
 	stray := p.read(out)
 	err = cmd.Wait()
 	interrupted := ctx.Err() != nil && !sum.gaveUp
-	sweep()
+	harness.Sweep()
 	switch {
 	case interrupted:
 		return 130

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"example.com/sockets/integration/harness"
 )
 
 // options are what the command line says.
@@ -49,9 +51,9 @@ every claim holds, 1 if one does not, and 2 if nothing could be judged.
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	adopt()
+	harness.Adopt()
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	sweep()
+	harness.Sweep()
 	os.Exit(code)
 }
 
@@ -148,10 +150,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 			return o, fmt.Errorf("-only: %w", err)
 		}
 	}
-	o.dir = os.Getenv("BUILD_WORKING_DIRECTORY") // of who typed bazel run
-	if o.dir == "" {
-		o.dir, err = os.Getwd()
-	}
+	o.dir, err = filepath.Abs(harness.UserDir())
 	return o, err
 }
 
@@ -211,4 +210,4 @@ func interpreted(name string) string {
 	return cmp.Or(map[string]string{".py": "python3 ", ".js": "node ", ".sh": "bash ", ".rb": "ruby "}[filepath.Ext(name)], "python3 ") + name
 }
 
-func colon(section string) string { return strings.Replace(section, "/", ":", 1) }
+func colon(section string) string { return strings.ReplaceAll(section, "/", ":") }

@@ -50,7 +50,10 @@ const (
 func findSuite(ctx context.Context, section string) (s suite, err error) {
 	known := harness.Sections()
 	if !slices.Contains(known, section) {
-		return s, fmt.Errorf("there is no section %s%s", colon(section), meant(section, known))
+		if near := harness.Meant(section); near != "" {
+			return s, fmt.Errorf("there is no section %s: do you mean %s?", colon(section), near)
+		}
+		return s, fmt.Errorf("there is no section %s; there are %s", colon(section), colon(strings.Join(known, ", ")))
 	}
 	chapter := path.Dir(section)
 	s.section = section
@@ -210,42 +213,4 @@ func (s suite) matching(only *regexp.Regexp) (all []claim) {
 		}
 	}
 	return all
-}
-
-// meant names the sections that somebody may have meant.
-func meant(section string, known []string) string {
-	name := path.Base(section)
-	var near []string
-	for _, k := range known {
-		if path.Base(k) == name || strings.Contains(k, name) || distance(k, section) <= 2 {
-			near = append(near, colon(k))
-		}
-	}
-	if near == nil {
-		for _, k := range known {
-			near = append(near, colon(k))
-		}
-		return "; there are " + strings.Join(near, ", ")
-	}
-	return ": do you mean " + strings.Join(near, " or ") + "?"
-}
-
-// distance is Levenshtein's, in letters to put in, to take out or to change.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := last
-			if a[i] != b[j] {
-				change++
-			}
-			last, row[j+1] = row[j+1], min(change, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -2,15 +2,6 @@
 
 package main
 
-import (
-	"io"
-	"os/exec"
-)
-
-func columns(io.Writer) int { return 0 }
-
-func adopt() {}
-
-func sweep() {}
+import "os/exec"
 
 func apart(*exec.Cmd) {}

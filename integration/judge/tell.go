@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -29,6 +30,18 @@ type people struct {
 	failed  bool // one has, and was told at length
 	begun   time.Time
 	unasked []result
+}
+
+// peopleAt is for a terminal of 60 columns or more, or a file.
+func peopleAt(w io.Writer) *people {
+	p := &people{w: w, width: 100}
+	if f, ok := w.(*os.File); ok {
+		var columns int
+		if columns, p.colour = harness.Terminal(f); columns > 0 {
+			p.width = max(60, columns)
+		}
+	}
+	return p
 }
 
 const (
@@ -252,7 +265,7 @@ func (m machine) end(s summary) {
 
 // list writes a section's claims.
 func list(w io.Writer, o options, s suite) int {
-	p := &people{w: w, colour: colourful(w), width: width(w)}
+	p := peopleAt(w)
 	for _, c := range s.matching(o.only) {
 		if o.json {
 			json.NewEncoder(w).Encode(map[string]string{"claim": c.text, "test": c.test})
