@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"gotest.tools/v3/golden"
+
+	"example.com/sockets/integration/diagram"
 )
 
 // Transcript compares what the programs printed, and the commands that a
@@ -53,6 +55,33 @@ func Transcript(t *testing.T, name string, programs ...*Program) {
 	}
 	golden.Assert(t, normalisePorts(b.String()), filepath.FromSlash(name))
 }
+
+// Drawn compares a diagram with testdata/NAME.mmd, from which the pages are woven. The
+// flag -update rewrites the file.
+func Drawn(t *testing.T, name string, d diagram.Diagram) {
+	t.Helper()
+	r := recordOf(t)
+	if r == nil {
+		golden.Assert(t, d.Mermaid(), name+".mmd")
+		return
+	}
+	want, err := diagram.Parse(string(golden.Get(t, name+".mmd")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range max(len(d.Steps), len(want.Steps)) {
+		switch {
+		case i >= len(d.Steps):
+			r.fail("on the wire\n"+want.Text(70, false), "no more after that, and "+arrow(want.Steps[i])+" is due")
+		case i >= len(want.Steps):
+			r.fail("on the wire\n"+want.Text(70, false), "one more: "+arrow(d.Steps[i]))
+		case d.Steps[i] != want.Steps[i]:
+			r.fail("on the wire\n"+want.Text(70, false), arrow(d.Steps[i])+" where "+arrow(want.Steps[i])+" is due")
+		}
+	}
+}
+
+func arrow(s diagram.Step) string { return fmt.Sprintf("%q from %s to %s", s.Label, s.From, s.To) }
 
 var (
 	timeOfDay = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)

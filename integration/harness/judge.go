@@ -177,6 +177,15 @@ func (r *record) over() {
 	r.mu.Unlock()
 }
 
+// fail ends the test with what was expected, and what came instead.
+func (r *record) fail(expected, came string) {
+	r.t.Helper()
+	r.mu.Lock()
+	r.report.Expected, r.report.Came = expected, came
+	r.mu.Unlock()
+	r.t.Fatalf("want %s; %s", expected, came)
+}
+
 const mostSteps = 400 // of a report: the first half of them and the last
 
 func (r *record) add(who, mark, text string) {
@@ -288,13 +297,11 @@ func (p *Program) state() string {
 // fail ends the test with what was wanted of the program, and what came instead.
 func (p *Program) fail(expected, came string) {
 	p.t.Helper()
-	if r := p.record; r != nil {
-		r.mu.Lock()
-		r.report.Expected, r.report.Came = expected, came
+	if p.record != nil {
 		if !p.foreign {
-			r.report.Expected = p.name() + ": " + expected
+			expected = p.name() + ": " + expected
 		}
-		r.mu.Unlock()
+		p.record.fail(expected, came)
 	}
 	p.t.Fatalf("%s: want %s; %s", p.Section, expected, came)
 }

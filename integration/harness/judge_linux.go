@@ -17,6 +17,12 @@ import (
 	"example.com/sockets/integration/wire"
 )
 
+func init() {
+	if j := judging(); j != nil {
+		wire.Patience = j.Patience
+	}
+}
+
 // watch is the capture of one interface.
 type watch struct {
 	host   *lab.Host

@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
-	"gotest.tools/v3/golden"
 
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
@@ -110,5 +109,5 @@ func TestLoopbackWire(t *testing.T) {
 	p.Exit(0)
 	c.Await("the leave", peer.Seen(wire.IGMPLeave, 1))
 	d := wire.Diagram(c.Settle(), wire.Party{Name: "loopback", Addr: "10.0.0.1"}, wire.Party{Name: "neighbour", Addr: "10.0.0.2"})
-	golden.Assert(t, d.Mermaid(), "loopback.mmd")
+	harness.Drawn(t, "loopback", d)
 }

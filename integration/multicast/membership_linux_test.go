@@ -13,7 +13,6 @@ import (
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
-	"gotest.tools/v3/golden"
 
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
@@ -350,6 +349,6 @@ func TestMembershipWire(t *testing.T) {
 	marker(t, server, "-interface", "eth0")
 	d := wire.Diagram(c.Await("both datagrams", peer.Seen(wire.UDP, 2)),
 		wire.Party{Name: "membership", Addr: "10.0.0.2"}, wire.Party{Name: "server", Addr: "10.0.0.1"})
-	golden.Assert(t, d.Mermaid(), "membership.mmd")
+	harness.Drawn(t, "membership", d)
 	p.Stop()
 }

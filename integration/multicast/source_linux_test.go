@@ -16,7 +16,6 @@ import (
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
-	"gotest.tools/v3/golden"
 
 	"example.com/sockets/integration/diagram"
 	"example.com/sockets/integration/harness"
@@ -326,7 +325,7 @@ func TestSourceWire(t *testing.T) {
 		}
 		d.Steps = append(d.Steps, step)
 	}
-	golden.Assert(t, d.Mermaid(), "source.mmd")
+	harness.Drawn(t, "source", d)
 }
 
 // A router that has been set up for one source passes on nobody else's datagrams:

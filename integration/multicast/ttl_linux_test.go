@@ -10,7 +10,6 @@ import (
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
-	"gotest.tools/v3/golden"
 
 	"example.com/sockets/integration/diagram"
 	"example.com/sockets/integration/harness"
@@ -123,6 +122,6 @@ func TestTTLWire(t *testing.T) {
 			}
 		}
 	}
-	golden.Assert(t, d.Mermaid(), "ttl.mmd")
+	harness.Drawn(t, "ttl", d)
 	stopRouter(smcroute)
 }

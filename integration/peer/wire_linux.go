@@ -3,8 +3,6 @@ package peer
 import (
 	"testing"
 
-	"gotest.tools/v3/golden"
-
 	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
 	"example.com/sockets/integration/wire"
@@ -51,8 +49,7 @@ func Drawn(t *testing.T, name string, events []wire.Event, clients ...wire.Party
 	if clients == nil {
 		clients = []wire.Party{{Name: "client", Addr: "10.0.0.2"}}
 	}
-	d := wire.Diagram(events, append(clients, wire.Party{Name: "server", Addr: "10.0.0.1"})...)
-	golden.Assert(t, d.Mermaid(), name+".mmd")
+	harness.Drawn(t, name, wire.Diagram(events, append(clients, wire.Party{Name: "server", Addr: "10.0.0.1"})...))
 }
 
 // Seen tells whether that many events of a kind have crossed.

@@ -193,10 +193,13 @@ func (c *Capture) Packets() []gopacket.Packet {
 	return append([]gopacket.Packet(nil), c.packets...)
 }
 
+// Patience bounds Await, see harness.Patience.
+var Patience = 30 * time.Second
+
 // Await waits until what has been captured, as events, satisfies enough.
 func (c *Capture) Await(what string, enough func([]Event) bool) []Event {
 	c.t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(Patience)
 	for {
 		c.mu.Lock()
 		more := c.more
