@@ -290,6 +290,9 @@ func (p *Program) state() string {
 		return fmt.Sprintf("it printed more than %d MiB, and was killed", most>>20)
 	case p.cmd.ProcessState == nil:
 		return "it still runs"
+	case p.foreign && len(groupOf(p.Pid())) > 0:
+		return fmt.Sprintf("it ended: %v, and what it has started still runs (a signal goes to the command itself: "+
+			"it has to pass it on, or give way with exec)", p.cmd.ProcessState)
 	}
 	return "it ended: " + p.cmd.ProcessState.String()
 }

@@ -282,6 +282,21 @@ func TestMute(t *testing.T) {
 	}
 }
 
+// A command that only starts the program has to pass signals on, as go run does not:
+// that is said.
+func TestSignalNotPassedOn(t *testing.T) {
+	linux(t)
+	t.Parallel()
+	command(t, "python3")
+	program, err := filepath.Abs("testdata/half_open.py")
+	assert.NilError(t, err)
+	args := append([]string{patient, "-only=TestHalfOpenReplies", "tcp_server:half_open"}, shell(t, "python3 "+program+` "$@"; true`)...)
+	code, out, stderr := said(t, args...)
+	assert.Equal(t, code, 1, stderr)
+	out = strings.Join(strings.Fields(out), " ")
+	assert.Assert(t, strings.Contains(out, "it ended: signal: terminated, and what it has started still runs"), out)
+}
+
 // What cannot be started at all is said before anything is judged.
 func TestNoCommand(t *testing.T) {
 	linux(t)
