@@ -35,7 +35,8 @@ type suite struct {
 type claim struct {
 	text, test string
 	idle       bool // it does not start the section's program
-	both       bool // the suite asks it of Go and Node alike: harness.Both and its like
+	both       bool // the suite asks it of Go and Node alike, by harness.Both or Pair
+	ours       bool // it may be of those that are not asked of everybody
 }
 
 // A chapter's tests are built by the go command; or Bazel has built them, and their
@@ -157,10 +158,14 @@ func claims(dir, section string) (all []claim, err error) {
 			}
 			return false
 		})
-		all[i].both = p.reaches(c.test, func(n ast.Node) bool {
-			name, ok := n.(*ast.Ident)
-			return ok && (name.Name == "Both" || name.Name == "Pair")
-		})
+		calls := func(names ...string) bool {
+			return p.reaches(c.test, func(n ast.Node) bool {
+				name, ok := n.(*ast.Ident)
+				return ok && slices.Contains(names, name.Name)
+			})
+		}
+		all[i].both = calls("Both", "Pair")
+		all[i].ours = calls("Ours", "NotNode", "OnlyNode", "Compare", "Binary", "Refuses")
 	}
 	if len(all) == 0 {
 		return nil, errors.New("no test of " + section + " is in " + dir)
