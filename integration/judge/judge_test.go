@@ -125,8 +125,8 @@ func command(t *testing.T, name string) string {
 var full = flag.Bool("full", false, "also ask main.js what harness.Both asks of it anyway")
 
 // Every section's program in Node passes its section's judge. What the suite asks of
-// it in the same way, by harness.Both and Pair, is not asked here again, unless with
-// -full or if there is nothing else.
+// it in the same way, by harness.Both and Pair, is not asked here again unless with
+// -full, save one where there is nothing else.
 func TestNode(t *testing.T) {
 	linux(t)
 	node := command(t, "node")
@@ -145,6 +145,7 @@ func TestNode(t *testing.T) {
 			for _, c := range all {
 				if !c.idle && (*full || !c.both || !more) {
 					tests = append(tests, c.test)
+					more = more || c.both
 				}
 			}
 			code, verdicts, stderr := asked(t, patient, "-only=^("+strings.Join(tests, "|")+")$", section, "--", node, script)
