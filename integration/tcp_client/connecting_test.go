@@ -46,7 +46,7 @@ func TestConnectingStop(t *testing.T) {
 // A signal ends a pause, at once.
 func TestConnectingStopInPause(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		client := start("tcp_client/connecting", "--addr", "127.0.0.1:1", "--tries", "2", "--pause", "20s")
+		client := start("tcp_client/connecting", "--addr", "127.0.0.1:1", "--tries", "2", "--pause", "1h")
 		client.Line(`attempt 1: ` + refusedThere("127.0.0.1:1") + `; again in \S+`)
 		stopWaiting(t, client, syscall.SIGTERM)
 	})
