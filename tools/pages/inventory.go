@@ -26,8 +26,9 @@ var sectionHeadings = map[string][]string{
 }
 
 const (
-	optional = 2 // of sectionHeadings: not every lesson is on the wire
-	proof    = 5
+	optional  = 2 // of sectionHeadings: not every lesson is on the wire
+	exercises = 4
+	proof     = 5
 )
 
 var (
@@ -120,6 +121,7 @@ func (i *inventory) root() {
 	for _, name := range Languages {
 		if i.needPage(name) {
 			i.needInclude(name, "chapters")
+			i.needInclude(name, "path")
 			i.commands(name)
 		}
 	}
@@ -167,7 +169,11 @@ func (i *inventory) section(s Section) {
 			i.say("%s: under its title a text must say what the section shows: its first sentence is the chapter's row", name)
 		}
 		i.atMost(name, text, sectionLines)
+		if language == "README.md" && h.place > 0 && h.level == 0 {
+			i.say("%s: its first line must be <!-- place: %d, level: N -->, N from 1, first steps, to 5, hard", name, h.place)
+		}
 		i.headings(name, language)
+		i.exercises(name, language, s)
 		i.todos(name, i.pages[name].lines)
 		i.commands(name)
 		if run := "./bazelw run //" + s.Chapter + ":" + s.Name; !regexp.MustCompile(regexp.QuoteMeta(run)+`\b`).MatchString(text) && !i.failed[name] {
@@ -260,12 +266,7 @@ func (i *inventory) headings(name, language string) {
 		}
 		have = append(have, all[at].text)
 		if all[at].text == sectionHeadings[language][proof] {
-			end := len(p.lines)
-			if next := slices.IndexFunc(all[at+1:], func(h heading) bool { return h.level <= 2 }); next >= 0 {
-				end = all[at+1+next].line - 1
-			}
-			body := strings.TrimSpace(joinTexts(p.lines[all[at].line:end]))
-			if !strings.HasPrefix(body, "<details>") || !strings.HasSuffix(body, "</details>") {
+			if body, _ := p.under(all[at].text); !strings.HasPrefix(body, "<details>") || !strings.HasSuffix(body, "</details>") {
 				i.say("%s: all under \"## %s\" must be inside <details> … </details>", name, all[at].text)
 			}
 		}
@@ -276,6 +277,22 @@ func (i *inventory) headings(name, language string) {
 	}
 	if !slices.Equal(have, want) {
 		i.say("%s: its headings are %q, and must be %q", name, have, want)
+	}
+}
+
+// exercises looks for what a reader who tries them needs: somebody who judges, and
+// something to open who is stuck.
+func (i *inventory) exercises(name, language string, s Section) {
+	heading := sectionHeadings[language][exercises]
+	body, ok := i.pages[name].under(heading)
+	if !ok {
+		return // headings has said so
+	}
+	if judged := "integration/judge " + s.Chapter + ":" + s.Name + " -- "; !strings.Contains(body, judged) {
+		i.say("%s: \"## %s\" must say how one's own program is judged: go run ./%sCOMMAND", name, heading, judged)
+	}
+	if !strings.Contains(body, "<details>") {
+		i.say("%s: \"## %s\" must have a hint or an answer, folded: <details><summary>…</summary>…</details>", name, heading)
 	}
 }
 

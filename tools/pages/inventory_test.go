@@ -25,7 +25,7 @@ func whole() fstest.MapFS {
 	put("tcp/read/kernel_linux.go", "package main\n")
 	put("tcp/read/main.js", "function main () {\n}\n")
 	for _, language := range Languages {
-		put(language, "# Sockets\n\n<!-- weave: chapters -->\n<!-- end -->\n")
+		put(language, "# Sockets\n\n<!-- weave: chapters -->\n<!-- end -->\n\n<!-- weave: path -->\n<!-- end -->\n")
 		put("tcp/"+language, "# TCP\n\n<!-- weave: nav -->\n<!-- end -->\n\nText.\n\n<!-- weave: sections -->\n<!-- end -->\n")
 		h := sectionHeadings[language]
 		put("tcp/read/"+language, fmt.Sprintf(`# read: 'data'
@@ -56,7 +56,8 @@ It reads. More text.
 
 ## %s
 
-1. Two.
+1. Two: go run ./integration/judge tcp:read -- COMMAND
+   <details><summary>hint</summary>Three.</details>
 
 ## %s
 
@@ -71,6 +72,8 @@ It reads. More text.
 	for _, name := range []string{"tcp/README.md", "tcp/read/README.md"} {
 		put(name, "<!-- place: 10 -->\n"+string(tree[name].Data))
 	}
+	page := tree["tcp/read/README.md"]
+	page.Data = []byte(strings.Replace(string(page.Data), " -->\n", ", level: 1 -->\n", 1))
 	return tree
 }
 
@@ -100,7 +103,8 @@ func TestInventory(t *testing.T) {
 		want     []string
 	}{
 		"no root page":           {"README.zh-CN.md", "", gone, []string{"README.zh-CN.md is missing", "the link ../README.zh-CN.md"}},
-		"no chapters":            {"README.md", "<!-- weave: chapters -->\n<!-- end -->\n", "", []string{"README.md: it must have <!-- weave: chapters -->, <!-- end -->", "README.md and README.zh-CN.md must have the same includes in one order: [] and [\"chapters\"]"}},
+		"no chapters":            {"README.md", "<!-- weave: chapters -->\n<!-- end -->\n", "", []string{"README.md: it must have <!-- weave: chapters -->, <!-- end -->", "README.md and README.zh-CN.md must have the same includes in one order: [\"path\"] and [\"chapters\" \"path\"]"}},
+		"no path":                {"README.zh-CN.md", "<!-- weave: path -->\n<!-- end -->\n", "", []string{"README.zh-CN.md: it must have <!-- weave: path -->, <!-- end -->", "README.md and README.zh-CN.md must have the same includes in one order: "}},
 		"bazel on the root page": {"README.md", "# Sockets\n", "# Sockets\n\nbazel run //tcp:read\n", []string{"README.md: bazel run, in lines [3], must be ./bazelw run: not everybody has a bazel"}},
 		"no CONTRIBUTING":        {"CONTRIBUTING.md", "", gone, []string{"CONTRIBUTING.md is missing"}},
 		"CONTRIBUTING too long":  {"CONTRIBUTING.md", "See", strings.Repeat("word ", 392) + "See", []string{"CONTRIBUTING.md has 401 words: 400 are enough, tools/README.md has room"}},
@@ -116,9 +120,13 @@ func TestInventory(t *testing.T) {
 		"a test of another chapter":   {"tcp/README.md", "Text.", "TestSend", []string{"tcp/README.md: line 8 names TestSend, and there is no such test"}},
 		"a place that is not a place": {"tcp/README.md", "Text.", "<!-- place: 10 -->", []string{"tcp/README.md: <!-- place on line 8: a comment is <!-- place: N --> on the first line, or <!-- anchor: NAME --> or <!-- no-node: REASON --> on one of its own"}},
 
-		"no page":                 {zh, "", gone, []string{zh + " is missing", "README.zh-CN.md: the link tcp/read/README.zh-CN.md", "tcp/README.zh-CN.md: the link read/README.zh-CN.md", "tcp/read/README.md: the link README.zh-CN.md"}},
-		"no place":                {en, "<!-- place: 10 -->\n", "", []string{en + ": its first line must be <!-- place: N -->, N its position among the others, with gaps"}},
-		"place 0":                 {en, "place: 10", "place: 0", []string{en + ": its first line must be <!-- place: N -->, N its position among the others, with gaps", en + ": <!-- place on line 1: a comment is"}},
+		"no page":                 {zh, "", gone, []string{zh + " is missing", "README.zh-CN.md: the link tcp/read/README.zh-CN.md on line 6", "README.zh-CN.md: the link tcp/read/README.zh-CN.md on line 11", "tcp/README.zh-CN.md: the link read/README.zh-CN.md", "tcp/read/README.md: the link README.zh-CN.md"}},
+		"no place":                {en, "<!-- place: 10, level: 1 -->\n", "", []string{en + ": its first line must be <!-- place: N -->, N its position among the others, with gaps"}},
+		"no level":                {en, ", level: 1", "", []string{en + ": its first line must be <!-- place: 10, level: N -->, N from 1, first steps, to 5, hard"}},
+		"level 6":                 {en, "level: 1", "level: 6", []string{en + ": its first line must be <!-- place: N -->", en + ": <!-- place on line 1: a comment is"}},
+		"no judge":                {zh, "tcp:read -- COMMAND", "tcp:reads -- COMMAND", []string{zh + `: "## 练习" must say how one's own program is judged: go run ./integration/judge tcp:read -- COMMAND`}},
+		"nothing to open":         {en, "<details><summary>hint</summary>Three.</details>", "Three.", []string{en + `: "## Your turn" must have a hint or an answer, folded: <details>`}},
+		"place 0":                 {en, "place: 10, level: 1", "place: 0", []string{en + ": its first line must be <!-- place: N -->, N its position among the others, with gaps", en + ": <!-- place on line 1: a comment is"}},
 		"two places":              {zh, "# read", "<!-- place: 10 -->\n# read", []string{zh + ": README.md tells the place: take it away here"}},
 		"no title":                {zh, "# read: 'data'\n", "", []string{zh + ": it must have a title, \"# …\", above all other headings", zh + ": its title must be", zh + ": under its title a text"}},
 		"another's title":         {en, "# read:", "# reads:", []string{en + ": its title must be \"# read: \" and Node's names"}},
@@ -127,13 +135,13 @@ func TestInventory(t *testing.T) {
 		"nav elsewhere":           {zh, "# read: 'data'\n", "# read: 'data'\n\ntext\n", []string{zh + ": below its title must come <!-- weave: nav -->, <!-- end -->"}},
 		"nav above the title":     {zh, "# read: 'data'\n\n<!-- weave: nav -->\n<!-- end -->\n", "<!-- weave: nav -->\n<!-- end -->\n\n# read: 'data'\n", []string{zh + ": below its title must come <!-- weave: nav -->, <!-- end -->"}},
 		"no text":                 {zh, "It reads. More text.\n", "", []string{zh + ": under its title a text must say what the section shows: its first sentence is the chapter's row"}},
-		"too long":                {en, "It reads.", strings.Repeat("\n", 99) + "It reads.", []string{en + " has 151 lines: it may have 150"}},
+		"too long":                {en, "It reads.", strings.Repeat("\n", 98) + "It reads.", []string{en + " has 151 lines: it may have 150"}},
 		"a heading missing":       {zh, "## 练习\n", "", []string{zh + `: its headings are ["Node 与 Go" "动手试试" "容易出错的地方" "测试"], and must be ["Node 与 Go" "动手试试" "容易出错的地方" "练习" "测试"]`}},
 		"the wire too early":      {en, "## Node", "## On the wire\n\n## Node", []string{en + `: its headings are ["On the wire" "Node and Go" "Try it" "What surprises people" "Your turn" "Proof"], and must be ["Node and Go" "Try it" "On the wire" "What surprises people" "Your turn" "Proof"]`}},
-		"proof unfolded":          {en, "</details>\n", "", []string{en + `: all under "## Proof" must be inside <details> … </details>`}},
-		"proof, and then more":    {en, "</details>\n", "</details>\n\nMore.\n", []string{en + `: all under "## Proof" must be inside <details> … </details>`}},
-		"proof in parts":          {en, "</details>\n", "### Part\n\n</details>\n", nil},
-		"TODO":                    {en, "1. Two.", "1. TODO.", []string{en + ": TODO on line 43"}},
+		"proof unfolded":          {en, "\n</details>\n", "", []string{en + `: all under "## Proof" must be inside <details> … </details>`}},
+		"proof, and then more":    {en, "\n</details>\n", "\n</details>\n\nMore.\n", []string{en + `: all under "## Proof" must be inside <details> … </details>`}},
+		"proof in parts":          {en, "\n</details>\n", "\n### Part\n\n</details>\n", nil},
+		"TODO":                    {en, "1. Two:", "1. TODO:", []string{en + ": TODO on line 43"}},
 		"no command":              {"integration/tcp/testdata/read.txt", "//tcp:read\n", "//tcp:read_all\n", []string{en + ": it must say how to run the program: ./bazelw run //tcp:read", zh + ": it must say how to run the program: ./bazelw run //tcp:read"}},
 		"somebody's bazel":        {en, "- One.", "bazel run //tcp:read", []string{en + ": bazel run, in lines [39], must be ./bazelw run: not everybody has a bazel"}},
 		"all of main.go":          {en, "main.go#main", "main.go", []string{en + ": it must show an excerpt: <!-- weave: main.go#NAME -->", "tcp/read/README.md and README.zh-CN.md must have the same includes in one order: "}},
@@ -142,8 +150,8 @@ func TestInventory(t *testing.T) {
 		"no link to main.go":      {zh, "[main.go](main.go)", "main.go", []string{zh + ": it must link to the whole program: [main.go](main.go)"}},
 		"a file that is not here": {zh, "[kernel_linux.go](kernel_linux.go)", "", []string{zh + ": it must include or link to kernel_linux.go"}},
 		"no own test":             {zh, "`TestReadAll`", "nothing", []string{zh + ": it must name a test of its own, as TestReadAll"}},
-		"no such test":            {zh, "`TestReadAll`", "`TestReadAll`, TestReadNothing", []string{zh + ": line 48 names TestReadNothing, and there is no such test"}},
-		"no such tests to run":    {zh, "`TestReadAll`", "`TestReadAll`, -run TestRed", []string{zh + ": line 48 names TestRed, and there is no such test"}},
+		"no such test":            {zh, "`TestReadAll`", "`TestReadAll`, TestReadNothing", []string{zh + ": line 49 names TestReadNothing, and there is no such test"}},
+		"no such tests to run":    {zh, "`TestReadAll`", "`TestReadAll`, -run TestRed", []string{zh + ": line 49 names TestRed, and there is no such test"}},
 		"another order":           {zh, "main.js#main", "main.go#loop", []string{zh + ": it must show an excerpt: <!-- weave: main.js#NAME -->", `tcp/read/README.md and README.zh-CN.md must have the same includes in one order: ["nav" "main.js#main" "main.go#main" "integration/tcp/testdata/read.txt"] and ["nav" "main.go#loop" "main.go#main" "integration/tcp/testdata/read.txt"]`}},
 		"not woven":               {zh, "main.go#main", "main.go#other", []string{"tcp/read/README.md and README.zh-CN.md must have", zh + ": include of main.go#other: there is no top-level declaration and no region //weave:other"}},
 		"an anchor without one":   {zh, "<!-- anchor: read-data -->", "<!-- anchor: read data -->", []string{zh + ": <!-- anchor on line 7: a comment is"}},

@@ -3,6 +3,7 @@ package pages
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -151,6 +152,20 @@ func (p *page) headings() (all []heading) {
 		}
 	}
 	return all
+}
+
+// under returns what stands under a heading of the second level, up to the next.
+func (p *page) under(text string) (body string, ok bool) {
+	all := p.headings()
+	at := slices.IndexFunc(all, func(h heading) bool { return h.level == 2 && h.text == text })
+	if at < 0 {
+		return "", false
+	}
+	end := len(p.lines)
+	if next := slices.IndexFunc(all[at+1:], func(h heading) bool { return h.level <= 2 }); next >= 0 {
+		end = all[at+1+next].line - 1
+	}
+	return strings.TrimSpace(joinTexts(p.lines[all[at].line:end])), true
 }
 
 var id = regexp.MustCompile(`<a (?:id|name)="([^"]+)"`)

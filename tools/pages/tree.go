@@ -128,6 +128,7 @@ func samePlace(a, b string, at int) error {
 // head is what other pages need to know of a page.
 type head struct {
 	place   int      // of the comment on its first line, 0 if there is none
+	level   int      // a section's, there too
 	title   string   // all of the first heading
 	section string   // of it, what stands before the colon
 	names   string   // and behind: Node's names
@@ -136,10 +137,11 @@ type head struct {
 }
 
 var (
-	placeLine  = regexp.MustCompile(`^<!-- place: ([1-9][0-9]*) -->$`)
+	placeLine  = regexp.MustCompile(`^<!-- place: ([1-9][0-9]*)(?:, level: ([1-5]))? -->$`)
 	titleLine  = regexp.MustCompile(`^(\w+)(?:: |：)\s*(\S.*)$`)
 	anchorLine = regexp.MustCompile(`^<!-- anchor: (\S+) -->$`)
 	comment    = regexp.MustCompile(`^<!--.*-->$`)
+	clauseEnd  = regexp.MustCompile(`[:;] |[：；]`)
 	link       = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
 )
 
@@ -157,6 +159,7 @@ func readHead(text string) (h head) {
 	p, _ := scan(text) // what is wrong with it, Weave tells
 	if m := placeLine.FindStringSubmatch(p.lines[0].text); m != nil {
 		h.place, _ = strconv.Atoi(m[1])
+		h.level, _ = strconv.Atoi(m[2])
 	}
 	var paragraph []string
 	below, over := false, false
@@ -219,4 +222,13 @@ func firstSentence(text string) string {
 		end = min(end, i+len("。"))
 	}
 	return text[:end]
+}
+
+// firstClause returns a sentence up to its first colon or semicolon, those in code
+// spans apart, without its stop.
+func firstClause(sentence string) string {
+	if at := clauseEnd.FindStringIndex(blankSpans(sentence)); at != nil {
+		sentence = sentence[:at[0]]
+	}
+	return strings.TrimRight(sentence, ".。")
 }

@@ -117,6 +117,8 @@ func (w *weaver) include(page, what string) (string, error) {
 		return w.sections(page)
 	case "chapters":
 		return w.chapterTable(page)
+	case "path":
+		return w.path(page)
 	case "entries":
 		return w.entryTables(page)
 	}
@@ -161,16 +163,23 @@ func included(page, what string) (file, name string, excerpted bool) {
 }
 
 // words of the generated blocks, for each language.
-var words = map[string]struct{ other, otherPage, sections, chapters string }{
+var words = map[string]struct {
+	other, otherPage, sections, chapters, colon string
+	levels                                      [5]string // from easy to hard
+}{
 	"README.md": {
 		other: "中文", otherPage: "README.zh-CN.md",
 		sections: "| section | in Node | what it shows |",
 		chapters: "| chapter | sections |",
+		colon:    ": ",
+		levels:   [5]string{"First steps", "Basics", "Further on", "Into the kernel", "Hard"},
 	},
 	"README.zh-CN.md": {
 		other: "English", otherPage: "README.md",
 		sections: "| 节 | Node 中 | 内容 |",
 		chapters: "| 章 | 节 |",
+		colon:    "：",
+		levels:   [5]string{"入门", "基础", "进阶", "深入内核", "难点"},
 	},
 }
 
@@ -260,6 +269,30 @@ func (w *weaver) chapterTable(page string) (string, error) {
 		rows = append(rows, fmt.Sprintf("| [%s](%s) | %s |", cell(c.Title(language)), path.Join(c.Name, language), strings.Join(sections, ", ")))
 	}
 	return strings.Join(rows, "\n"), nil
+}
+
+// path is all sections from easy to hard, those of one level in the chapters' order,
+// each with how its page begins.
+func (w *weaver) path(page string) (string, error) {
+	language := path.Base(page)
+	if path.Dir(page) != "." || words[language].other == "" {
+		return "", fmt.Errorf("only README.md and README.zh-CN.md at the top have it")
+	} else if w.places != nil {
+		return "", w.places
+	}
+	var lines []string
+	for i, title := range words[language].levels {
+		lines = append(lines, fmt.Sprintf("%d. **%s**", i+1, title))
+		for _, c := range w.chapters {
+			for _, s := range c.Sections {
+				if s.heads["README.md"].level == i+1 {
+					lines = append(lines, fmt.Sprintf("   - [%s:%s](%s)%s%s", c.Name, s.Name, path.Join(s.Path(), language),
+						words[language].colon, firstClause(s.heads[language].summary)))
+				}
+			}
+		}
+	}
+	return strings.Join(lines, "\n"), nil
 }
 
 // relative is how a page links to a file.

@@ -51,6 +51,7 @@ func TestWeave(t *testing.T) {
 		{name: "an excerpt without a name", text: "<!-- weave: a/main.go# -->\n<!-- end -->\n", err: "include of a/main.go#: no name follows the #"},
 		{name: "nav elsewhere", text: "<!-- weave: nav -->\n<!-- end -->\n", err: "include of nav: only README.md and README.zh-CN.md of a chapter or section have it; a chapter's README.md begins with <!-- place: N -->"},
 		{name: "sections elsewhere", text: "<!-- weave: sections -->\n<!-- end -->\n", err: "include of sections: only README.md and README.zh-CN.md of a chapter have it; its README.md begins with <!-- place: N -->"},
+		{name: "path elsewhere", page: "a/README.md", text: "<!-- weave: path -->\n<!-- end -->\n", err: "include of path: only README.md and README.zh-CN.md at the top have it"},
 		{name: "chapters elsewhere", page: "a/README.md", text: "<!-- weave: chapters -->\n<!-- end -->\n", err: "include of chapters: only README.md and README.zh-CN.md at the top have it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -200,14 +201,15 @@ func book() fstest.MapFS {
 		"tcp/README.md", "<!-- place: 10 -->\n# TCP server\n\n<!-- weave: nav -->\n<!-- end -->\n\n<!-- weave: sections -->\n<!-- end -->\n",
 		"tcp/README.zh-CN.md", "# TCP 服务器\n",
 		"tcp/close/main.go", "",
-		"tcp/close/README.md", "<!-- place: 20 -->\n# close: `end`, a|b\n<!-- weave: nav -->\n<!-- end -->\n<!-- anchor: one -->\n<!-- anchor: two -->\n\nIt ends, see\n[`a. b`](x.md) and `c. d`. Then more.\n\nMore.\n",
+		"tcp/close/README.md", "<!-- place: 20, level: 2 -->\n# close: `end`, a|b\n<!-- weave: nav -->\n<!-- end -->\n<!-- anchor: one -->\n<!-- anchor: two -->\n\nIt ends, see\n[`a. b`](x.md) and `c. d`. Then more.\n\nMore.\n",
 		"tcp/close/README.zh-CN.md", "# close：关闭\n\n<!-- anchor: 一 -->\n\n服务器用 `close`\n关闭监听，\n不再接受连接。后文。\n",
 		"tcp/read/main.go", "",
-		"tcp/read/README.md", "<!-- place: 10 -->\n# read: 'data'\n\nOne sentence only\n## Node and Go\n",
+		"tcp/read/README.md", "<!-- place: 10, level: 4 -->\n# read: 'data'\n\nOne sentence only\n## Node and Go\n",
 		"tcp/new/main.go", "", // it has no page yet
 		"udp/README.md", "<!-- place: 20 -->\n# UDP\n",
 		"udp/send/main.go", "",
-		"udp/send/README.md", "<!-- place: 10 -->\n# send: send\n",
+		"udp/send/README.md", "<!-- place: 10, level: 2 -->\n# send: send\n\nA part of `x: y; z`; the rest stays. More.\n",
+		"udp/send/README.zh-CN.md", "# send：发送\n\n发送一部分：其余的留下。\n",
 	)
 }
 
@@ -242,8 +244,10 @@ func TestChapters(t *testing.T) {
 		_, err = newWeaver(tree).include("tcp/README.md", page)
 		assert.ErrorContains(t, err, "both have the place 10")
 	}
-	_, err = newWeaver(tree).include("README.md", "chapters")
-	assert.ErrorContains(t, err, "both have the place 10")
+	for _, what := range []string{"chapters", "path"} {
+		_, err = newWeaver(tree).include("README.md", what)
+		assert.ErrorContains(t, err, "both have the place 10")
+	}
 
 	_, err = order(fstest.MapFS{"tcp/README.md": &fstest.MapFile{Data: []byte("# TCP\n")}})
 	assert.Error(t, err, "there is no chapter: no folder's README.md begins with <!-- place: N -->")
@@ -272,6 +276,18 @@ func TestGenerated(t *testing.T) {
 		{"README.zh-CN.md", "chapters", "| 章 | 节 |\n|---|---|\n" +
 			"| [TCP 服务器](tcp/README.zh-CN.md) | [read](tcp/read/README.zh-CN.md), [close](tcp/close/README.zh-CN.md), [new](tcp/new/README.zh-CN.md) |\n" +
 			"| [udp](udp/README.zh-CN.md) | [send](udp/send/README.zh-CN.md) |"},
+		{"README.md", "path", "1. **First steps**\n2. **Basics**\n" +
+			"   - [tcp:close](tcp/close/README.md): It ends, see `a. b` and `c. d`\n" +
+			"   - [udp:send](udp/send/README.md): A part of `x: y; z`\n" +
+			"3. **Further on**\n4. **Into the kernel**\n" +
+			"   - [tcp:read](tcp/read/README.md): One sentence only\n" +
+			"5. **Hard**"},
+		{"README.zh-CN.md", "path", "1. **入门**\n2. **基础**\n" +
+			"   - [tcp:close](tcp/close/README.zh-CN.md)：服务器用 `close` 关闭监听，不再接受连接\n" +
+			"   - [udp:send](udp/send/README.zh-CN.md)：发送一部分\n" +
+			"3. **进阶**\n4. **深入内核**\n" +
+			"   - [tcp:read](tcp/read/README.zh-CN.md)：\n" +
+			"5. **难点**"},
 	} {
 		got, err := w.include(c.page, c.what)
 		assert.NilError(t, err)
