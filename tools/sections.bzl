@@ -149,7 +149,6 @@ def section_starter(name, starts = [], **kwargs):
     )
     sources()
 
-
 def judge(name, **kwargs):
     """A command that runs the chapters' tests; what gazelle writes for go_binary in integration/judge.
 
