@@ -34,6 +34,7 @@ const (
 var (
 	testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w*)\(`)
 	testName = regexp.MustCompile(`(-run[ =]['"^(]*)?\b((?:Test|Fuzz)[A-Z]\w*)`)
+	runTests = regexp.MustCompile("go test \\./integration/(\\w+) -run '?([^\\s`']+)")
 	noNode   = regexp.MustCompile(`(?m)^<!-- no-node: \S.*-->$`)
 	note     = regexp.MustCompile(`<!--\s*(?:place|anchor|no-node)\b`)
 	todo     = regexp.MustCompile(`\bTODO\b`)
@@ -280,8 +281,8 @@ func (i *inventory) headings(name, language string) {
 	}
 }
 
-// exercises looks for what a reader who tries them needs: somebody who judges, and
-// something to open who is stuck.
+// exercises looks for what a reader needs: who judges a program of one's own, which
+// claims fall when ours is changed, and something to open when one is stuck.
 func (i *inventory) exercises(name, language string, s Section) {
 	heading := sectionHeadings[language][exercises]
 	body, ok := i.pages[name].under(heading)
@@ -290,6 +291,13 @@ func (i *inventory) exercises(name, language string, s Section) {
 	}
 	if judged := "integration/judge " + s.Chapter + ":" + s.Name + " -- "; !strings.Contains(body, judged) {
 		i.say("%s: \"## %s\" must say how one's own program is judged: go run ./%sCOMMAND", name, heading, judged)
+	}
+	proofs := slices.ContainsFunc(runTests.FindAllStringSubmatch(body, -1), func(m []string) bool {
+		run, err := regexp.Compile(m[2])
+		return err == nil && m[1] == s.Chapter && slices.ContainsFunc(i.sectionTests(s), run.MatchString)
+	})
+	if !proofs {
+		i.say("%s: \"## %s\" must have a command that runs the section's proofs: go test ./integration/%s -run %s", name, heading, s.Chapter, TestName(s.Name))
 	}
 	if !strings.Contains(body, "<details>") {
 		i.say("%s: \"## %s\" must have a hint or an answer, folded: <details><summary>…</summary>…</details>", name, heading)

@@ -56,7 +56,7 @@ It reads. More text.
 
 ## %s
 
-1. Two: go run ./integration/judge tcp:read -- COMMAND
+1. Two: go test ./integration/tcp -run Read and go run ./integration/judge tcp:read -- COMMAND
    <details><summary>hint</summary>Three.</details>
 
 ## %s
@@ -125,6 +125,7 @@ func TestInventory(t *testing.T) {
 		"no level":                {en, ", level: 1", "", []string{en + ": its first line must be <!-- place: 10, level: N -->, N from 1, first steps, to 5, hard"}},
 		"level 6":                 {en, "level: 1", "level: 6", []string{en + ": its first line must be <!-- place: N -->", en + ": <!-- place on line 1: a comment is"}},
 		"no judge":                {zh, "tcp:read -- COMMAND", "tcp:reads -- COMMAND", []string{zh + `: "## 练习" must say how one's own program is judged: go run ./integration/judge tcp:read -- COMMAND`}},
+		"no proofs to run":        {en, "-run Read", "-run Send", []string{en + `: "## Your turn" must have a command that runs the section's proofs: go test ./integration/tcp -run TestRead`}},
 		"nothing to open":         {en, "<details><summary>hint</summary>Three.</details>", "Three.", []string{en + `: "## Your turn" must have a hint or an answer, folded: <details>`}},
 		"place 0":                 {en, "place: 10, level: 1", "place: 0", []string{en + ": its first line must be <!-- place: N -->, N its position among the others, with gaps", en + ": <!-- place on line 1: a comment is"}},
 		"two places":              {zh, "# read", "<!-- place: 10 -->\n# read", []string{zh + ": README.md tells the place: take it away here"}},
