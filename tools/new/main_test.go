@@ -192,7 +192,7 @@ func TestCompiles(t *testing.T) {
 		assert.NilError(t, err)
 		write(t, top, name, string(data))
 	}
-	for _, dir := range []string{"integration/harness", "integration/lab", "integration/peer", "integration/wire", "tools/pages"} {
+	for _, dir := range []string{"integration/diagram", "integration/harness", "integration/lab", "integration/peer", "integration/wire", "tools/pages"} {
 		err := os.CopyFS(filepath.Join(top, dir), os.DirFS(filepath.Join(root, dir)))
 		assert.Assert(t, err == nil || os.IsNotExist(err), "%v", err)
 	}
