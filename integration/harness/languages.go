@@ -70,10 +70,17 @@ func NodeScript(t testing.TB, on *lab.Host, script string) *Program {
 // Both runs a test of one program in Go and in Node, each on a host of its own:
 // what holds for both is written down once. The judge asks it of the foreign program.
 func Both(t *testing.T, test func(t *testing.T, h *lab.Host, start Starter)) {
-	if judging() != nil {
+	if j := judging(); j != nil {
 		t.Parallel()
-		h := lab.NewHost(t, "h")
-		test(t, h, Go(t, h))
+		language := Yours
+		if j.node() {
+			language = "Node"
+		}
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			h := lab.NewHost(t, "h")
+			test(t, h, Go(t, h))
+		})
 		return
 	}
 	Compare(t, test, test)
