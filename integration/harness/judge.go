@@ -71,6 +71,15 @@ func OnlyNode(t testing.TB) {
 	}
 }
 
+// language is what a test of the foreign program is called, that may ask of Node's
+// something else.
+func (j *Judging) language() string {
+	if j.node() {
+		return "Node"
+	}
+	return Yours
+}
+
 func (j *Judging) node() bool {
 	return strings.TrimSuffix(filepath.Base(j.Command[0]), ".exe") == "node"
 }
