@@ -71,6 +71,15 @@ func OnlyNode(t testing.TB) {
 	}
 }
 
+// language is what a test of the foreign program is called, that may ask of Node's
+// something else.
+func (j *Judging) language() string {
+	if j.node() {
+		return "Node"
+	}
+	return Yours
+}
+
 func (j *Judging) node() bool {
 	return strings.TrimSuffix(filepath.Base(j.Command[0]), ".exe") == "node"
 }
@@ -237,8 +246,7 @@ func (p *Program) note(mark, text string) {
 // start starts the foreign program on a host.
 func (j *Judging) start(t testing.TB, on *lab.Host, args []string) *Program {
 	t.Helper()
-	args = words(args)
-	cmd := exec.Command(j.Command[0], slices.Concat(j.Command[1:], args)...)
+	cmd := exec.Command(j.Command[0], slices.Concat(j.Command[1:], words(args))...)
 	cmd.Dir = j.Dir
 	cmd.Env = append(slices.DeleteFunc(cmd.Environ(), func(v string) bool { return strings.HasPrefix(v, "SOCKETS_") }),
 		"PYTHONUNBUFFERED=1") // into a pipe it keeps its lines to itself
@@ -246,7 +254,11 @@ func (j *Judging) start(t testing.TB, on *lab.Host, args []string) *Program {
 	r := recordOf(t)
 	r.report.Started = true
 	r.watch(on)
-	return (&Program{Section: j.Section, Args: args, t: t, cmd: cmd, foreign: true}).start(on)
+	p := &Program{Section: j.Section, Args: args, t: t, cmd: cmd, foreign: true}
+	if j.node() { // as Node's Starter has it
+		p.Section, p.Args = "node", slices.Concat(j.Command[1:], args)
+	}
+	return p.start(on)
 }
 
 var flagLike = regexp.MustCompile(`^--?[a-z]`)

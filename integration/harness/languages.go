@@ -67,13 +67,25 @@ func NodeScript(t testing.TB, on *lab.Host, script string) *Program {
 	return Command(t, on, exec.Command(tool(t, "node"), "-e", script))
 }
 
+// Languages are Go and Node, for a test that Both does not fit; for the judge the
+// foreign program's alone.
+func Languages() map[string]func(testing.TB, *lab.Host) Starter {
+	if j := judging(); j != nil {
+		return map[string]func(testing.TB, *lab.Host) Starter{j.language(): Go}
+	}
+	return map[string]func(testing.TB, *lab.Host) Starter{"Go": Go, "Node": Node}
+}
+
 // Both runs a test of one program in Go and in Node, each on a host of its own:
 // what holds for both is written down once. The judge asks it of the foreign program.
 func Both(t *testing.T, test func(t *testing.T, h *lab.Host, start Starter)) {
-	if judging() != nil {
+	if j := judging(); j != nil {
 		t.Parallel()
-		h := lab.NewHost(t, "h")
-		test(t, h, Go(t, h))
+		t.Run(j.language(), func(t *testing.T) {
+			t.Parallel()
+			h := lab.NewHost(t, "h")
+			test(t, h, Go(t, h))
+		})
 		return
 	}
 	Compare(t, test, test)

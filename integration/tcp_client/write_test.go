@@ -42,6 +42,7 @@ func TestWriteChunks(t *testing.T) {
 			{1000, 300, 4},
 			{900, 300, 3},
 			{0, 65536, 0},
+			{5, 1, 5},
 		} {
 			client := start("tcp_client/write", "--addr", addr, "--bytes", fmt.Sprint(c.bytes), "--chunk", fmt.Sprint(c.chunk))
 			from := client.Line(`connected to \S+ from (\S+)`)[0]

@@ -35,7 +35,7 @@ func TestAddressEverywhereKernel(t *testing.T) {
 // its own interface. With no zone, or that of no interface, it is an invalid argument;
 // but Node 24 connects by the first interface then. Of other addresses the zone is dropped.
 func TestAddressZone(t *testing.T) {
-	for language, in := range map[string]func(testing.TB, *lab.Host) harness.Starter{"Go": harness.Go, "Node": harness.Node} {
+	for language, in := range harness.Languages() {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
 			server, other, client := lab.NewHost(t, "server"), lab.NewHost(t, "other"), lab.NewHost(t, "client")

@@ -27,6 +27,9 @@ func contents(t *testing.T, file string) string {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	assert.NilError(t, err)
+	info, err := os.Stat(file)
+	assert.NilError(t, err)
+	assert.Equal(t, info.Mode()&0o111, os.FileMode(0), "what came may be executed")
 	return string(data)
 }
 
