@@ -163,6 +163,7 @@ def judge(name, **kwargs):
         env = _judge_env(),
         **kwargs
     )
+    sources()
 
 def judge_test(name, srcs, data = [], **kwargs):
     """A test of that command; what gazelle writes for go_test in integration/judge.
