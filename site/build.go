@@ -251,6 +251,15 @@ func (d *data) Start() string {
 	return map[string]string{"en": "index.html", "zh-CN": "zh.html"}[d.Tag]
 }
 
+// Tab is the title with where the page is.
+func (d *data) Tab() string {
+	tab := d.Title
+	for _, crumb := range slices.Backward(d.Crumbs) {
+		tab += " · " + crumb.Text
+	}
+	return tab
+}
+
 // Parts are the two of a section's title: its name, and Node's names.
 func (d *data) Parts() []string {
 	name, names, _ := strings.Cut(strings.Replace(d.Title, "：", ": ", 1), ": ")

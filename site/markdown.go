@@ -101,7 +101,13 @@ func (p *rendering) render() (d document) {
 			break
 		}
 	}
-	d.entries = p.entries(d.title)
+	found := d.title
+	for _, c := range p.chapters {
+		if s := p.sectionOf(p.name); s != nil && s.Chapter == c.Name {
+			found = c.Title(p.readme) + " / " + found // there is more than one client
+		}
+	}
+	d.entries = p.entries(found)
 	d.html = p.layout(d.title, p.split())
 	return d
 }
@@ -351,7 +357,8 @@ func (p *rendering) proof(n *dom.Node) {
 	wrap(n, relative(p.target(p.name), p.add(files[at]))+"#"+name)
 }
 
-// table leads from Node's names to the sections.
+// table names the columns, for a phone, and on the first page leads from Node's names
+// to the sections.
 func (p *rendering) table(n *dom.Node) {
 	var heads []string
 	for h := range n.Descendants() {
@@ -373,11 +380,11 @@ func (p *rendering) table(n *dom.Node) {
 		}
 	}
 	set(n, "style", strings.TrimSpace(style))
-	if heads[0] != "Node" {
+	if heads[0] != "Node" || p.name != p.readme {
 		return
 	}
 	for row := range n.Descendants() {
-		if row.DataAtom == atom.Tr && !slices.ContainsFunc(slices.Collect(row.Descendants()), func(n *dom.Node) bool { return get(n, "href") != "" }) {
+		if row.DataAtom == atom.Tr {
 			for cell := range row.ChildNodes() {
 				if cell.DataAtom == atom.Td {
 					p.nodeNames(cell)

@@ -23,14 +23,14 @@
 
   // rank is how well a part of a page answers, 0 if it lacks a term.
   const weights = [30, 10, 1]
-  const rank = ({ all }, terms, need) => {
+  const rank = ({ all, heading }, terms, need) => {
     let score = 0
     let found = 0
     for (const term of terms) {
       const here = all.map((text, i) => Math.min(text.split(term).length - 1, 4) * weights[i])
       const sum = here.reduce((a, b) => a + b)
       if (sum) found++
-      score += sum
+      score += sum + (here[0] && !heading ? 5 : 0) // what is in its title, a page says at the top
     }
     return found >= need ? found * 1000 + score : 0
   }
