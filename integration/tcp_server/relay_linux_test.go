@@ -229,9 +229,7 @@ func TestRelayWire(t *testing.T) {
 // first.
 func TestRelayCommonMistakes(t *testing.T) {
 	t.Parallel()
-	h := lab.NewHost(t, "h")
-	target := peer.ListenTCP(t, h, "127.0.0.1:8081")
-	arrives := func(t *testing.T, addr string, clientFirst bool) bool {
+	arrives := func(t *testing.T, h *lab.Host, target *net.TCPListener, addr string, clientFirst bool) bool {
 		t.Helper()
 		client := peer.DialTCP(t, h, addr)
 		first, second := client, peer.AcceptTCP(t, target)
@@ -248,6 +246,9 @@ func TestRelayCommonMistakes(t *testing.T) {
 		return string(got) == "reply"
 	}
 	t.Run("Go", func(t *testing.T) {
+		t.Parallel()
+		h := lab.NewHost(t, "h")
+		target := peer.ListenTCP(t, h, "127.0.0.1:8081")
 		ln := peer.ListenTCP(t, h, "127.0.0.1:0")
 		go func() {
 			for {
@@ -268,8 +269,8 @@ func TestRelayCommonMistakes(t *testing.T) {
 				go copyAndClose(client, server)
 			}
 		}()
-		assert.Assert(t, !arrives(t, ln.Addr().String(), true))
-		assert.Assert(t, !arrives(t, ln.Addr().String(), false))
+		assert.Assert(t, !arrives(t, h, target, ln.Addr().String(), true))
+		assert.Assert(t, !arrives(t, h, target, ln.Addr().String(), false))
 	})
 	for _, c := range []struct {
 		accept, connect          string
@@ -281,6 +282,8 @@ func TestRelayCommonMistakes(t *testing.T) {
 		{"", "", false, false},
 	} {
 		t.Run("Node, "+c.accept+","+c.connect, func(t *testing.T) {
+			t.Parallel()
+			h := lab.NewHost(t, "h")
 			p := harness.NodeScript(t, h, `
 				const net = require('net')
 				const relay = net.createServer({ `+c.accept+` }, (client) => {
@@ -291,8 +294,9 @@ func TestRelayCommonMistakes(t *testing.T) {
 					server.on('error', () => {})
 				}).listen(0, '127.0.0.1', () => console.log('listening on 127.0.0.1:' + relay.address().port))`)
 			addr := p.Ready()
-			assert.Equal(t, arrives(t, addr, true), c.clientFirst)
-			assert.Equal(t, arrives(t, addr, false), c.serverFirst)
+			target := peer.ListenTCP(t, h, "127.0.0.1:8081")
+			assert.Equal(t, arrives(t, h, target, addr, true), c.clientFirst)
+			assert.Equal(t, arrives(t, h, target, addr, false), c.serverFirst)
 			p.Signal(syscall.SIGKILL)
 			assert.Equal(t, p.Wait(), -1)
 		})
