@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -159,6 +160,33 @@ func TestRelayResetUnread(t *testing.T) {
 		relay.Signal(syscall.SIGTERM)
 		relay.Await("closed")
 		assert.Equal(t, relay.Wait(), 0)
+	})
+}
+
+// Who has ended its half can still reset. The relay does not read there any more: it
+// learns of it when the other sends, and resets that one, too.
+func TestRelayResetAfterFIN(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		relay, addr, target := relays(t, h, start)
+		for _, clientFirst := range []bool{true, false} {
+			client, server := relayed(t, h, relay, addr, target)
+			rude, other := client, server
+			if !clientFirst {
+				rude, other = server, client
+			}
+			assert.NilError(t, rude.CloseWrite())
+			_, err := other.Read(make([]byte, 1))
+			assert.Equal(t, err, io.EOF)
+			peer.Reset(t, rude)
+			peer.Write(t, other, "x")
+			peer.Until(t, "it is reset", func() bool { // and not in CLOSE_WAIT, as after a FIN
+				return !slices.ContainsFunc(peer.TCPSockets(t, h), func(s peer.TCPSocket) bool { return s.Local == peer.TCPPort(other.LocalAddr()) && s.State == tcpCloseWait })
+			})
+			relay.Line(peer.Of(client) + `closed after [01] bytes there and [01] back`)
+		}
+		relay.Signal(syscall.SIGTERM)
+		relay.Line("closed")
+		relay.ExitSaying(0, relayErrors)
 	})
 }
 
