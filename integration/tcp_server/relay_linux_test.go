@@ -177,10 +177,15 @@ func TestRelayResetAfterFIN(t *testing.T) {
 			assert.NilError(t, rude.CloseWrite())
 			_, err := other.Read(make([]byte, 1))
 			assert.Equal(t, err, io.EOF)
+			gone := func(what string, is func(s peer.TCPSocket) bool) {
+				t.Helper()
+				peer.Until(t, what, func() bool { return !slices.ContainsFunc(peer.TCPSockets(t, h), is) })
+			}
 			peer.Reset(t, rude)
+			gone("the reset has come", func(s peer.TCPSocket) bool { return s.Remote == peer.TCPPort(rude.LocalAddr()) })
 			peer.Write(t, other, "x")
-			peer.Until(t, "it is reset", func() bool { // and not in CLOSE_WAIT, as after a FIN
-				return !slices.ContainsFunc(peer.TCPSockets(t, h), func(s peer.TCPSocket) bool { return s.Local == peer.TCPPort(other.LocalAddr()) && s.State == tcpCloseWait })
+			gone("it is reset", func(s peer.TCPSocket) bool { // and not in CLOSE_WAIT, as after a FIN
+				return s.Local == peer.TCPPort(other.LocalAddr()) && s.State == tcpCloseWait
 			})
 			relay.Line(peer.Of(client) + `closed after [01] bytes there and [01] back`)
 		}
