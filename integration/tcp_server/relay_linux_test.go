@@ -26,8 +26,9 @@ import (
 // acknowledged; then it is reset. The next one may have more luck.
 func TestRelayRefused(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		relay, addr, target := relays(t, h, start)
-		target.Close()
+		lab.Require(t, "namespaces", lab.Isolated())
+		relay := start("tcp_server/relay", "--addr", "127.0.0.1:0")
+		addr := relay.Ready()
 		peer.Freeze(t, relay) // the kernel connects
 		client := peer.DialTCP(t, h, addr)
 		peer.Write(t, client, "hello")
@@ -38,7 +39,7 @@ func TestRelayRefused(t *testing.T) {
 		relay.Signal(syscall.SIGCONT)
 		wasReset(t, client)
 		relay.Complaint(`relay: .*(connection refused|ECONNREFUSED).*\n`)
-		target = peer.ListenTCP(t, h, target.Addr().String())
+		target := peer.ListenTCP(t, h, "127.0.0.1:8081")
 		next, server := relayed(t, h, relay, addr, target)
 		server.Close()
 		assert.Equal(t, len(peer.Finish(t, next)), 0)
