@@ -433,6 +433,16 @@ func TestIPv6AnyPort(t *testing.T) {
 	}
 }
 
+// An interface that has no IPv6, as its packets are too small (RFC 8200, section 5),
+// cannot be joined on.
+func TestIPv6Off(t *testing.T) {
+	t.Parallel()
+	hosts := chosen(t, "a", "b")
+	lab.Link(t, hosts[0], "", hosts[1], "")
+	hosts[0].SetMTU(t, "eth0", 1279)
+	peer.Refuses(t, hosts[0], "multicast/ipv6", "join ff12::1234 on eth0: setsockopt: .*", "-interface", "eth0")
+}
+
 // Node wants a zone; an interface's name alone is EINVAL. Go binds [::] for a group.
 func TestIPv6Names(t *testing.T) {
 	t.Parallel()

@@ -55,6 +55,7 @@ func ListenTCP(t *testing.T, on *lab.Host, addr string) *net.TCPListener {
 // AcceptTCP accepts the next connection.
 func AcceptTCP(t *testing.T, ln *net.TCPListener) *net.TCPConn {
 	t.Helper()
+	ln.SetDeadline(time.Now().Add(harness.Patience())) // it may have been there for long
 	conn, err := ln.AcceptTCP()
 	if err != nil {
 		harness.Note(t, "nobody connects to %v", ln.Addr())

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,8 +26,9 @@ import (
 // acknowledged; then it is reset. The next one may have more luck.
 func TestRelayRefused(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		relay, addr, target := relays(t, h, start)
-		target.Close()
+		lab.Require(t, "namespaces", lab.Isolated())
+		relay := start("tcp_server/relay", "--addr", "127.0.0.1:0")
+		addr := relay.Ready()
 		peer.Freeze(t, relay) // the kernel connects
 		client := peer.DialTCP(t, h, addr)
 		peer.Write(t, client, "hello")
@@ -37,7 +39,7 @@ func TestRelayRefused(t *testing.T) {
 		relay.Signal(syscall.SIGCONT)
 		wasReset(t, client)
 		relay.Complaint(`relay: .*(connection refused|ECONNREFUSED).*\n`)
-		target = peer.ListenTCP(t, h, target.Addr().String())
+		target := peer.ListenTCP(t, h, "127.0.0.1:8081")
 		next, server := relayed(t, h, relay, addr, target)
 		server.Close()
 		assert.Equal(t, len(peer.Finish(t, next)), 0)
@@ -162,6 +164,38 @@ func TestRelayResetUnread(t *testing.T) {
 	})
 }
 
+// Who has ended its half can still reset. The relay does not read there any more: it
+// learns of it when the other sends, and resets that one, too.
+func TestRelayResetAfterFIN(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		relay, addr, target := relays(t, h, start)
+		for _, clientFirst := range []bool{true, false} {
+			client, server := relayed(t, h, relay, addr, target)
+			rude, other := client, server
+			if !clientFirst {
+				rude, other = server, client
+			}
+			assert.NilError(t, rude.CloseWrite())
+			_, err := other.Read(make([]byte, 1))
+			assert.Equal(t, err, io.EOF)
+			gone := func(what string, is func(s peer.TCPSocket) bool) {
+				t.Helper()
+				peer.Until(t, what, func() bool { return !slices.ContainsFunc(peer.TCPSockets(t, h), is) })
+			}
+			peer.Reset(t, rude)
+			gone("the reset has come", func(s peer.TCPSocket) bool { return s.Remote == peer.TCPPort(rude.LocalAddr()) })
+			peer.Write(t, other, "x")
+			gone("it is reset", func(s peer.TCPSocket) bool { // and not in CLOSE_WAIT, as after a FIN
+				return s.Local == peer.TCPPort(other.LocalAddr()) && s.State == tcpCloseWait
+			})
+			relay.Line(peer.Of(client) + `closed after [01] bytes there and [01] back`)
+		}
+		relay.Signal(syscall.SIGTERM)
+		relay.Line("closed")
+		relay.ExitSaying(0, relayErrors)
+	})
+}
+
 // With no descriptor free for the second socket a client is reset, and with none for the
 // first it waits. The relay neither dies nor spins, and serves the next when some are free.
 func TestRelayExhausted(t *testing.T) {
@@ -229,9 +263,7 @@ func TestRelayWire(t *testing.T) {
 // first.
 func TestRelayCommonMistakes(t *testing.T) {
 	t.Parallel()
-	h := lab.NewHost(t, "h")
-	target := peer.ListenTCP(t, h, "127.0.0.1:8081")
-	arrives := func(t *testing.T, addr string, clientFirst bool) bool {
+	arrives := func(t *testing.T, h *lab.Host, target *net.TCPListener, addr string, clientFirst bool) bool {
 		t.Helper()
 		client := peer.DialTCP(t, h, addr)
 		first, second := client, peer.AcceptTCP(t, target)
@@ -248,6 +280,9 @@ func TestRelayCommonMistakes(t *testing.T) {
 		return string(got) == "reply"
 	}
 	t.Run("Go", func(t *testing.T) {
+		t.Parallel()
+		h := lab.NewHost(t, "h")
+		target := peer.ListenTCP(t, h, "127.0.0.1:8081")
 		ln := peer.ListenTCP(t, h, "127.0.0.1:0")
 		go func() {
 			for {
@@ -268,8 +303,8 @@ func TestRelayCommonMistakes(t *testing.T) {
 				go copyAndClose(client, server)
 			}
 		}()
-		assert.Assert(t, !arrives(t, ln.Addr().String(), true))
-		assert.Assert(t, !arrives(t, ln.Addr().String(), false))
+		assert.Assert(t, !arrives(t, h, target, ln.Addr().String(), true))
+		assert.Assert(t, !arrives(t, h, target, ln.Addr().String(), false))
 	})
 	for _, c := range []struct {
 		accept, connect          string
@@ -281,6 +316,8 @@ func TestRelayCommonMistakes(t *testing.T) {
 		{"", "", false, false},
 	} {
 		t.Run("Node, "+c.accept+","+c.connect, func(t *testing.T) {
+			t.Parallel()
+			h := lab.NewHost(t, "h")
 			p := harness.NodeScript(t, h, `
 				const net = require('net')
 				const relay = net.createServer({ `+c.accept+` }, (client) => {
@@ -291,8 +328,9 @@ func TestRelayCommonMistakes(t *testing.T) {
 					server.on('error', () => {})
 				}).listen(0, '127.0.0.1', () => console.log('listening on 127.0.0.1:' + relay.address().port))`)
 			addr := p.Ready()
-			assert.Equal(t, arrives(t, addr, true), c.clientFirst)
-			assert.Equal(t, arrives(t, addr, false), c.serverFirst)
+			target := peer.ListenTCP(t, h, "127.0.0.1:8081")
+			assert.Equal(t, arrives(t, h, target, addr, true), c.clientFirst)
+			assert.Equal(t, arrives(t, h, target, addr, false), c.serverFirst)
 			p.Signal(syscall.SIGKILL)
 			assert.Equal(t, p.Wait(), -1)
 		})
