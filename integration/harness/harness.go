@@ -111,8 +111,12 @@ func (p *Program) start(on *lab.Host) *Program {
 		p.t.Fatal(err)
 	}
 	cmd.Stdout, cmd.Stderr = (*stdout)(p), (*stderr)(p)
-	// What it has started and left behind may hold its output open.
-	cmd.WaitDelay = time.Second
+	// What it has said is handed on when this process gets round to it. But what it has
+	// started and left behind may hold its output open.
+	cmd.WaitDelay = Patience()
+	if p.foreign {
+		cmd.WaitDelay = time.Second
+	}
 	if err := on.Start(cmd); err != nil {
 		p.failStart(err)
 	}
