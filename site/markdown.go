@@ -304,8 +304,11 @@ func (p *rendering) excerpt(file, language, text string) string {
 		language, name, source, p.copyButton(), rows)
 }
 
-// terminals is a transcript: a terminal beside another.
+// terminals is a transcript: a terminal beside another; or what a program draws.
 func (p *rendering) terminals(text string) string {
+	if !strings.HasPrefix(text, "$ ") {
+		return fmt.Sprintf(`<figure class="terminal"><pre class="drawn" tabindex="0"><samp>%s</samp></pre></figure>`, html.EscapeString(strings.TrimSpace(text)))
+	}
 	var b strings.Builder
 	b.WriteString(`<div class="terminals">`)
 	for i, part := range strings.Split("\n"+strings.TrimSpace(text), "\n$ ")[1:] {
@@ -379,7 +382,9 @@ func (p *rendering) table(n *dom.Node) {
 			style += fmt.Sprintf("--h%d: %q; ", i+2, head)
 		}
 	}
-	set(n, "style", strings.TrimSpace(style))
+	if style != "" {
+		set(n, "style", strings.TrimSpace(style))
+	}
 	if heads[0] != "Node" || p.name != p.readme {
 		return
 	}

@@ -434,6 +434,35 @@ func TestCodeIsTheFile(t *testing.T) {
 	}
 }
 
+// No line of a transcript is lost.
+func TestTranscripts(t *testing.T) {
+	files := site(t)
+	woven, err := pages.Weave(tree)
+	assert.NilError(t, err)
+	lines := 0
+	for _, p := range woven {
+		page, ok := files[(&builder{tree: tree}).target(p.Name)]
+		if !ok {
+			continue // no page links to it
+		}
+		var shown strings.Builder
+		for _, figure := range elements(parsed(t, page), atom.Figure) {
+			if get(figure, "class") == "terminal" {
+				shown.WriteString(textOf(figure) + "\n")
+			}
+		}
+		for _, m := range regexp.MustCompile("(?ms)^```console\n(.*?)^```").FindAllStringSubmatch(p.Text, -1) {
+			for line := range strings.Lines(m[1]) {
+				lines++
+				if line = strings.TrimSpace(line); !strings.Contains(shown.String(), line) {
+					t.Errorf("%s: its page lacks the line %q", p.Name, line)
+				}
+			}
+		}
+	}
+	assert.Assert(t, lines > 100)
+}
+
 // On a section's page Node stands beside Go, a terminal beside another, the diagram
 // is a picture that can be read out, and the proofs lead to their tests.
 func TestSectionPage(t *testing.T) {
