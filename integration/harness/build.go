@@ -60,7 +60,7 @@ func sections() (all []string) {
 	mains, _ := filepath.Glob(filepath.Join(root, "*", "*", "main.go"))
 	for _, main := range mains {
 		section, _ := filepath.Rel(root, filepath.Dir(main))
-		if !strings.HasPrefix(section, "tools") && !strings.HasPrefix(section, "integration") {
+		if !strings.HasPrefix(section, "bazel-") && !strings.HasPrefix(section, "tools") && !strings.HasPrefix(section, "integration") {
 			all = append(all, filepath.ToSlash(section))
 		}
 	}
