@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"runtime"
@@ -14,13 +13,11 @@ import (
 )
 
 // bare plays the parts that no section does: what is asked of the kernel is the
-// least that does the work, so that they are the limit; and the relay.
+// least that does the work, so that they are the limit.
 func bare(args []string) {
 	var err error
 	runtime.LockOSThread()
 	switch {
-	case len(args) == 1 && args[0] == "relay":
-		err = relay()
 	case len(args) == 1 && args[0] == "tcp-echo":
 		err = bareTCP()
 	case len(args) > 0 && args[0] == "udp":
@@ -34,33 +31,6 @@ func bare(args []string) {
 	}
 	fmt.Fprintln(os.Stderr, "bench:", err)
 	os.Exit(1)
-}
-
-// relay does to a connection what tcp_server:pipe does to a file, both ways.
-func relay() error {
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return err
-	}
-	for {
-		client, err := ln.Accept()
-		if err != nil {
-			return err
-		}
-		go func() {
-			defer client.Close()
-			server, err := net.Dial("tcp", upstream)
-			if err != nil {
-				return
-			}
-			defer server.Close()
-			go func() {
-				io.Copy(server, client)
-				server.(*net.TCPConn).CloseWrite()
-			}()
-			io.Copy(client, server)
-		}()
-	}
 }
 
 // spins is how often a loop asks in vain before it sleeps, some 50 µs: to be woken

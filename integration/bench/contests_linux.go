@@ -46,7 +46,7 @@ func contests() []contest {
 	}, {
 		name: "relay", unit: "MB/s",
 		entries: append(by(throughRelay,
-			bareProgram("io.Copy, as in pipe", 0, "relay"), script("integration/bench/node/relay.js", addr, upstream),
+			ours("tcp_server/relay", "-to", upstream), node("tcp_server/relay", "--to", upstream),
 			tool("socat "+relay), tool("socat -b 131072 "+relay)), iperf3()),
 	}}
 	for _, n := range []int{1, 10, 100, 1000} {
@@ -155,10 +155,7 @@ func ours(section string, args ...string) program {
 
 // node is a section's counterpart in Node.
 func node(section string, args ...string) program {
-	return script(section+"/main.js", args...)
-}
-
-func script(path string, args ...string) program {
+	path := section + "/main.js"
 	p := command("Node", 3, append([]string{"node", path}, args...)...)
 	if _, err := os.Stat(path); err != nil {
 		p.absent = "no " + path + " here"
