@@ -73,11 +73,11 @@ func OnlyNode(t testing.TB) {
 
 // language is what a test of the foreign program is called, that may ask of Node's
 // something else.
-func (j *Judging) language() string {
+func (j *Judging) language() (name string, in func(testing.TB, *lab.Host) Starter) {
 	if j.node() {
-		return "Node"
+		return "Node", Node
 	}
-	return Yours
+	return Yours, Go
 }
 
 func (j *Judging) node() bool {

@@ -71,7 +71,8 @@ func NodeScript(t testing.TB, on *lab.Host, script string) *Program {
 // foreign program's alone.
 func Languages() map[string]func(testing.TB, *lab.Host) Starter {
 	if j := judging(); j != nil {
-		return map[string]func(testing.TB, *lab.Host) Starter{j.language(): Go}
+		language, in := j.language()
+		return map[string]func(testing.TB, *lab.Host) Starter{language: in}
 	}
 	return map[string]func(testing.TB, *lab.Host) Starter{"Go": Go, "Node": Node}
 }
@@ -81,10 +82,11 @@ func Languages() map[string]func(testing.TB, *lab.Host) Starter {
 func Both(t *testing.T, test func(t *testing.T, h *lab.Host, start Starter)) {
 	if j := judging(); j != nil {
 		t.Parallel()
-		t.Run(j.language(), func(t *testing.T) {
+		language, in := j.language()
+		t.Run(language, func(t *testing.T) {
 			t.Parallel()
 			h := lab.NewHost(t, "h")
-			test(t, h, Go(t, h))
+			test(t, h, in(t, h))
 		})
 		return
 	}

@@ -14,9 +14,9 @@ import (
 // The program with nothing but its defaults, as the page shows it.
 func TestScopesTranscript(t *testing.T) {
 	t.Parallel()
-	p := harness.Start(t, lab.NewHost(t, "h"), "multicast/scopes",
-		"224.0.0.1", "224.0.1.1", "230.185.192.108", "232.1.2.3", "239.192.0.1", "239.255.0.1", "ff02::1", "ff15::1234")
-	for range p.Args {
+	groups := []string{"224.0.0.1", "224.0.1.1", "230.185.192.108", "232.1.2.3", "239.192.0.1", "239.255.0.1", "ff02::1", "ff15::1234"}
+	p := harness.Start(t, lab.NewHost(t, "h"), "multicast/scopes", groups...)
+	for range groups {
 		p.Line(`\S+: [a-z-]+, \S+, .+`)
 	}
 	p.Exit(0)
