@@ -11,6 +11,7 @@ import (
 // The kernel connects clients that the program never accepts, and takes what
 // they send.
 func TestListenTranscript(t *testing.T) {
+	harness.NotNode(t, "Node accepts by itself")
 	t.Parallel()
 	lab.Require(t, "Linux", runtime.GOOS == "linux")
 	h := lab.NewHost(t, "h")
