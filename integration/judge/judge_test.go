@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asJudge) != "" {
 		main()
 	}
+	flag.Set("test.parallel", "4") // programs are waited for, more than they work
 	flag.Parse()
 	os.Exit(m.Run())
 }
@@ -129,6 +130,7 @@ var full = flag.Bool("full", false, "also ask main.js what harness.Both asks of 
 // -full, save one where there is nothing else.
 func TestNode(t *testing.T) {
 	linux(t)
+	t.Parallel()
 	node := command(t, "node")
 	root, err := harness.Root()
 	assert.NilError(t, err)
@@ -138,6 +140,7 @@ func TestNode(t *testing.T) {
 			continue // its page says why
 		}
 		t.Run(section, func(t *testing.T) {
+			t.Parallel()
 			all, err := claims(filepath.Join(root, "integration", path.Dir(section)), section)
 			assert.NilError(t, err)
 			more := slices.ContainsFunc(all, func(c claim) bool { return !c.idle && !c.both && !c.ours })
@@ -205,9 +208,11 @@ var learners = []struct {
 // that it breaks, and is told what its mistake is.
 func TestLearners(t *testing.T) {
 	linux(t)
+	t.Parallel()
 	interpreters := map[string]string{".py": "python3", ".sh": "bash"}
 	for _, l := range learners {
 		t.Run(l.file, func(t *testing.T) {
+			t.Parallel()
 			interpreter := command(t, interpreters[filepath.Ext(l.file)])
 			if filepath.Ext(l.file) == ".sh" {
 				command(t, "socat")

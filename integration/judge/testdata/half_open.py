@@ -17,13 +17,13 @@ def serve(conn, peer):
                 data += more
                 if len(data) > MOST:
                     raise OSError(f"{peer} sends more than {MOST} bytes")
-            print(f"{peer} ended after {len(data)} bytes")
+            print(f"{peer} ended after {len(data)} bytes\n", end="")
             if args.allow == "true":
                 conn.sendall(data)
-                print(f"{peer} replied {len(data)} bytes")
+                print(f"{peer} replied {len(data)} bytes\n", end="")
     except OSError as err:
         print(err, file=sys.stderr)
-    print(f"{peer} closed")
+    print(f"{peer} closed\n", end="")
 
 
 def stop(*_):

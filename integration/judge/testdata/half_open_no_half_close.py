@@ -17,10 +17,10 @@ def serve(conn, peer):
                 data += more
                 if len(data) > MOST:
                     raise OSError(f"{peer} sends more than {MOST} bytes")
-            print(f"{peer} ended after {len(data)} bytes")
+            print(f"{peer} ended after {len(data)} bytes\n", end="")
     except OSError as err:
         print(err, file=sys.stderr)
-    print(f"{peer} closed")
+    print(f"{peer} closed\n", end="")
 
 
 def stop(*_):

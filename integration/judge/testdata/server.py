@@ -15,7 +15,7 @@ def serve(conn, peer):
                 size += len(data)
     except OSError as err:
         print(err, file=sys.stderr)
-    print(f"{peer} closed after {size} bytes")
+    print(f"{peer} closed after {size} bytes\n", end="")
 
 
 def stop(*_):
@@ -38,5 +38,5 @@ for sig in (signal.SIGINT, signal.SIGTERM):
 print("listening on", at(listener.getsockname()))
 while True:
     conn, address = listener.accept()
-    print(at(address), "connected")
+    print(f"{at(address)} connected\n", end="")
     threading.Thread(target=serve, args=(conn, at(address))).start()

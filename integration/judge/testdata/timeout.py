@@ -30,7 +30,7 @@ def serve(conn, peer):
                 while data:  # sendall would have the timeout for all of it
                     data = data[conn.send(data):]
     except TimeoutError:
-        print(f"{peer} timed out after {args.timeout}")
+        print(f"{peer} timed out after {args.timeout}\n", end="")
     except OSError as err:
         print(err, file=sys.stderr)
 

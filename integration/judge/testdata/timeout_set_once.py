@@ -21,7 +21,7 @@ def serve(conn, peer):
                     break
                 conn.sendall(data)
     except TimeoutError:
-        print(f"{peer} timed out after {args.timeout}")
+        print(f"{peer} timed out after {args.timeout}\n", end="")
     except OSError as err:
         print(err, file=sys.stderr)
 
