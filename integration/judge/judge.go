@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -71,7 +72,7 @@ func judge(ctx context.Context, o options, s suite, claims []claim, command []st
 		fmt.Fprintf(stderr, "judge: %v\n", err)
 		return 2
 	}
-	p := reading{claims: claims, found: func(r result) {
+	p := reading{claims: claims, patience: o.patience, found: func(r result) {
 		if ctx.Err() != nil {
 			return // the rest fails because it was told to stop
 		}
@@ -141,8 +142,9 @@ func (s *summary) hopeless(asked int) bool {
 
 // reading reads what a suite prints with -test.v=test2json.
 type reading struct {
-	claims []claim
-	found  func(result)
+	claims   []claim
+	patience time.Duration
+	found    func(result)
 
 	test    string              // whose output comes
 	said    map[string][]string // by test
@@ -235,6 +237,10 @@ func (p *reading) result(c claim, word, rest string) result {
 			r.report = new(harness.Report)
 		}
 		p.explain(&r)
+		if strings.Contains(r.report.Came, "i/o timeout") {
+			late := fmt.Sprintf("nothing moved any more within %v (-patience): the program does not read or write, or takes long for what it has, as one that copies all it has at every read; claims are asked side by side, so alone (-only) this one may hold", p.patience)
+			r.report.Hint = strings.TrimPrefix(r.report.Hint+"; or ", "; or ") + late
+		}
 	case word == "--- SKIP:" && why == "":
 		r.verdict = "this machine cannot ask it"
 		for _, line := range p.said[c.test] {
@@ -305,7 +311,7 @@ var assertions = []struct {
 	{regexp.MustCompile(`(?s)^assertion failed: error is (.*), not (.*)$`), "the error $2", "$1"},
 	{regexp.MustCompile(`(?s)^assertion failed: expression is false: .*?: want (.*?), and (.*)$`), "$1", "$2"},
 	{regexp.MustCompile(`(?s)^assertion failed: expression is false: (.*)$`), "$1", "that is not so"},
-	{regexp.MustCompile(`(?s)^assertion failed: (.*) != (\S+)(?: \(.*?\))?(?:: (.*))?$`), "$2", "$1"},
+	{regexp.MustCompile(`(?s)^assertion failed: (.*?) ?(?:\(string\))? != (\S*)(?: \(.*?\))?(?:: (.*))?$`), "$2", "$1"},
 	{regexp.MustCompile(`(?s)^timeout hit after (\S+): waiting until (.*)$`), "that $2", "not so after $1"},
 	{regexp.MustCompile(`(?s)^(.*) did not cross the wire in time; (.*)$`), "$1 on the wire", "$2"},
 }
@@ -314,8 +320,9 @@ var assertions = []struct {
 func assertion(message string) (expected, came string) {
 	for _, a := range assertions {
 		if m := a.pattern.FindStringSubmatchIndex(message); m != nil {
-			return string(a.pattern.ExpandString(nil, a.expected, message, m)),
-				strings.TrimSuffix(string(a.pattern.ExpandString(nil, a.came, message, m)), "; ")
+			expected = string(a.pattern.ExpandString(nil, a.expected, message, m))
+			came = strings.TrimSuffix(string(a.pattern.ExpandString(nil, a.came, message, m)), "; ")
+			return cmp.Or(expected, "nothing"), cmp.Or(came, "nothing")
 		}
 	}
 	return "", message

@@ -50,6 +50,9 @@ const (
 // findSuite finds the tests of a section's chapter, or has them built.
 func findSuite(ctx context.Context, section string) (s suite, err error) {
 	known := harness.Sections()
+	if len(known) == 0 {
+		return s, errors.New("there are no sections here: stand in the project's folder, or below it")
+	}
 	if !slices.Contains(known, section) {
 		if near := harness.Meant(section); near != "" {
 			return s, fmt.Errorf("there is no section %s: do you mean %s?", colon(section), near)

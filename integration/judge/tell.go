@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"example.com/sockets/integration/diagram"
 	"example.com/sockets/integration/harness"
@@ -103,7 +104,12 @@ func (p *people) field(name, text string) {
 	}
 	first := true
 	for line := range strings.Lines(text) {
-		for _, part := range wrap(strings.TrimRight(line, "\n"), p.width-14) {
+		line = strings.TrimRight(line, "\n")
+		parts := []string{line} // as it is: it may be of a drawing
+		if utf8.RuneCountInString(line) > p.width-14 {
+			parts = wrap(line, p.width-14)
+		}
+		for _, part := range parts {
 			if !first {
 				name = ""
 			}
