@@ -101,13 +101,16 @@ func TestCloseEventVanishedClient(t *testing.T) {
 	p := peer.Serving(t, server, "tcp_server/close_event")
 	conn := peer.DialTCP(t, client, peer.Here)
 	peer.Until(t, "it is accepted", func() bool { return peer.SocketsAmong(peer.Descriptors(t, p)) == 2 })
-	for _, o := range []struct{ level, name, want int }{
-		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
-	} {
-		assert.Equal(t, peer.Option(t, p, false, o.level, o.name), o.want)
+	for _, o := range []struct {
+		what              string
+		level, name, want int
+	}{
+		{"keep-alive is on", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		{"it begins after 15 s", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
+		{"probes are 15 s apart", unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
+		{"there are 9 probes", unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
+	} { // set once it is accepted
+		peer.Until(t, o.what, func() bool { return peer.Option(t, p, false, o.level, o.name) == o.want })
 	}
 	cut()
 	for _, fd := range peer.SocketsOf(t, p) { // nobody has to wait for 150 s
