@@ -99,7 +99,11 @@ func code(file, source string) (string, error) {
 		}
 		b.WriteString(`<span class="src">`)
 		for ; i < len(plain) && !isNote(plain[i]); i++ {
-			fmt.Fprintf(&b, "<span>%s\n</span>", colours[i])
+			class := ""
+			if isMarker(plain[i]) { // copied with the rest, and not shown
+				class = ` class="marker"`
+			}
+			fmt.Fprintf(&b, "<span%s>%s\n</span>", class, colours[i])
 		}
 		b.WriteString("</span></span>")
 	}
@@ -109,5 +113,8 @@ func code(file, source string) (string, error) {
 
 // isNote tells a comment on a line of its own.
 func isNote(line string) bool {
-	return commentLine.MatchString(line) && !strings.HasPrefix(strings.TrimSpace(line), "//weave:")
+	return commentLine.MatchString(line) && !isMarker(line)
 }
+
+// isMarker tells a line that only says where an excerpt begins or ends.
+func isMarker(line string) bool { return strings.HasPrefix(strings.TrimSpace(line), "//weave:") }
