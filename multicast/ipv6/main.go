@@ -52,8 +52,7 @@ func main() {
 	}
 	// ff12:: is of one link: each link has a group of that address, and the one that is
 	// meant goes by its interface. The zone in to says so as well, where the scope is a link.
-	err = cmp.Or(p.JoinGroup(ifi, to), p.SetMulticastInterface(ifi), p.SetMulticastHopLimit(int(*hops)))
-	if err != nil {
+	if err := cmp.Or(p.JoinGroup(ifi, to), p.SetMulticastInterface(ifi), p.SetMulticastHopLimit(int(*hops))); err != nil {
 		log.Fatalf("join %v on %s: %v", ip, ifi.Name, err)
 	}
 	//weave:end

@@ -75,8 +75,6 @@ func serve(conn net.Conn, next bufio.SplitFunc) {
 	fmt.Println(conn.RemoteAddr(), "closed after", n, "messages")
 }
 
-//weave:framings
-
 // line is asked for the first message in data: how many bytes it takes, and which they
 // are. With atEOF true ScanLines would also return what a FIN, or a reset, has cut off.
 func line(data []byte, _ bool) (int, []byte, error) { return bufio.ScanLines(data, false) }
@@ -90,5 +88,3 @@ func length(data []byte, _ bool) (int, []byte, error) {
 	end := 4 + int(binary.BigEndian.Uint32(data))
 	return end, data[4:end], nil
 }
-
-//weave:end

@@ -28,7 +28,6 @@ func main() {
 	if flag.Parse(); flag.NArg() > 0 || *addr == "" || *to == "" {
 		log.Fatalf("want -addr host:port, -to host:port and no argument after the flags, not %q %q %q", *addr, *to, flag.Args())
 	}
-
 	target, errTo := net.ResolveTCPAddr("tcp", *to)
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false) // Go's default, but its addresses lack the IPv6 zone (golang/go#74643)

@@ -199,7 +199,7 @@ func (i *inventory) section(s Section) {
 	for _, name := range i.sectionFiles(s) {
 		text := i.read(name)
 		if path.Base(name) == "main.go" {
-			i.atMost(name, strings.Join(unmarked(strings.Split(text, "\n")), "\n")+"\n", programLines)
+			i.atMost(name, text, programLines)
 		}
 		for n, line := range strings.Split(text, "\n") {
 			i.todo(name, n, line)

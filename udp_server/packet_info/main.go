@@ -64,8 +64,7 @@ func echo(ctx context.Context, conn *net.UDPConn) error {
 		n, size, _, from, err := conn.ReadMsgUDPAddrPort(buf, control)
 		var asked ipv4.ControlMessage
 		var asked6 ipv6.ControlMessage
-		err = errors.Join(err, asked.Parse(control[:size]), asked6.Parse(control[:size])) // each its own
-		if err != nil {
+		if err = errors.Join(err, asked.Parse(control[:size]), asked6.Parse(control[:size])); err != nil { // each its own
 			return err
 		}
 		dst, index := asked.Dst, asked.IfIndex
@@ -81,8 +80,7 @@ func echo(ctx context.Context, conn *net.UDPConn) error {
 		// The same the other way: where a reply is to come from, which the routes would
 		// choose. The interface is left to them: the one it came by may not lead back.
 		source := append((&ipv4.ControlMessage{Src: asked.Dst}).Marshal(), (&ipv6.ControlMessage{Src: asked6.Dst}).Marshal()...)
-		_, _, err = conn.WriteMsgUDPAddrPort(buf[:n], source, from)
-		if err != nil { // a broadcast or a group was asked, say, from which nobody can reply
+		if _, _, err = conn.WriteMsgUDPAddrPort(buf[:n], source, from); err != nil { // a broadcast or a group was asked, say, from which nobody can reply
 			_, _, err = conn.WriteMsgUDPAddrPort(buf[:n], nil, from)
 		}
 		if err != nil && ctx.Err() == nil {
