@@ -57,11 +57,10 @@ func sections() (all []string) {
 	if err != nil {
 		return nil
 	}
-	mains, _ := filepath.Glob(filepath.Join(root, "*", "*", "main.go"))
-	for _, main := range mains {
-		section, _ := filepath.Rel(root, filepath.Dir(main))
-		if !strings.HasPrefix(section, "bazel-") && !strings.HasPrefix(section, "tools") && !strings.HasPrefix(section, "integration") {
-			all = append(all, filepath.ToSlash(section))
+	chapters, _ := pages.Chapters(os.DirFS(root)) // also where their order is in doubt
+	for _, chapter := range chapters {
+		for _, section := range chapter.Sections {
+			all = append(all, section.Path())
 		}
 	}
 	return all

@@ -4,12 +4,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"example.com/sockets/integration/diagram"
@@ -135,20 +132,6 @@ func draw(events []wire.Event, own func(netip.AddrPort) bool) *diagram.Diagram {
 }
 
 // groupOf returns the processes of a process group.
-func groupOf(group int) (pids []int) {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, name := range stats {
-		text, err := os.ReadFile(name) // it may have ended
-		if err != nil {
-			continue
-		}
-		_, rest, _ := strings.Cut(string(text), ") ") // proc_pid_stat(5): the name may have blanks
-		fields := strings.Fields(rest)
-		if len(fields) > 2 && fields[2] == strconv.Itoa(group) && fields[0] != "Z" {
-			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
-			pids = append(pids, pid)
-		}
-	}
-	slices.Sort(pids)
-	return pids
+func groupOf(group int) []int {
+	return processes(func(state string, _, of int) bool { return of == group && state != "Z" })
 }

@@ -2,8 +2,10 @@ package harness
 
 import (
 	"cmp"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,15 +35,24 @@ func Sweep() {
 	}
 }
 
-func children() (pids []int) {
+func children() []int {
+	return processes(func(_ string, parent, _ int) bool { return parent == os.Getpid() })
+}
+
+// processes returns the ids of those whose state, parent and process group are asked
+// for (proc_pid_stat(5)).
+func processes(wanted func(state string, parent, group int) bool) (pids []int) {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, name := range stats {
-		text, _ := os.ReadFile(name) // it may have ended
-		_, rest, _ := strings.Cut(string(text), ") ")
-		if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == strconv.Itoa(os.Getpid()) { // proc_pid_stat(5)
+		text, _ := os.ReadFile(name)                  // it may have ended
+		_, rest, _ := strings.Cut(string(text), ") ") // its name may have blanks
+		var state string
+		var parent, group int
+		if n, _ := fmt.Sscan(rest, &state, &parent, &group); n == 3 && wanted(state, parent, group) {
 			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
 			pids = append(pids, pid)
 		}
 	}
+	slices.Sort(pids)
 	return pids
 }
