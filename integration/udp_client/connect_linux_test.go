@@ -306,8 +306,8 @@ func TestConnectBroadcast(t *testing.T) {
 	peer.Until(t, "the answer is refused", func() bool { return peer.Counter(t, client, "Icmp", "OutDestUnreachs") == 1 })
 }
 
-// Only a refusal is told. That a router knows no way (ICMP net unreachable) is not, though
-// it has told the client's machine.
+// That a router knows no way (ICMP net unreachable) the program is not told, though the
+// client's machine is.
 func TestConnectUnreachable(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		lab.Require(t, "namespaces", lab.Isolated())
@@ -322,6 +322,23 @@ func TestConnectUnreachable(t *testing.T) {
 		disconnect(p, "10.0.0.2:8081")
 		hears(t, p, peer.ListenUDP(t, h, "udp4", "10.0.0.2:0"), addr)
 		p.Stop()
+	})
+}
+
+// That a router forbids it (ICMP communication administratively prohibited) is told, and
+// ends the program.
+func TestConnectProhibited(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		lab.Require(t, "namespaces", lab.Isolated())
+		router := lab.NewHost(t, "router")
+		lab.Link(t, router, "10.0.0.1/24", h, "10.0.0.2/24")
+		router.Forward(t)
+		router.Reject(t, "192.0.2.0/24", unix.RTN_PROHIBIT)
+		h.Route(t, "192.0.2.0/24", "10.0.0.1")
+		p := start("udp_client/connect", "--addr", "192.0.2.1:8080", "--from", "10.0.0.2:8081")
+		addr := listens(p)
+		connectTo(p, "192.0.2.1:8080", addr)
+		p.ExitSaying(1, `connect: .*(no route to host|EHOSTUNREACH).*\n`)
 	})
 }
 
