@@ -34,7 +34,8 @@ func TestTruncatedFits(t *testing.T) {
 	}
 }
 
-// No datagram is longer than 65535 bytes, and none is shorter than one that can be told.
+// A buffer has room for a byte at least, or any datagram would be cut to nothing, and for
+// 65535 at most: no datagram is longer.
 func TestTruncatedBuffer(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
