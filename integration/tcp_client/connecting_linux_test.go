@@ -64,7 +64,7 @@ func TestConnectingRefused(t *testing.T) {
 	})
 }
 
-// A router that has no way says so, by ICMP, and the attempt has failed after one SYN.
+// A router that cannot reach a host says so, by ICMP, and the attempt has failed after one SYN.
 func TestConnectingUnreachable(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		_, c := rejected(t, h, lab.Unreachable)
@@ -73,6 +73,25 @@ func TestConnectingUnreachable(t *testing.T) {
 		c.Await("ICMP", peer.Seen(wire.ICMP, 1))
 		routed(t, "connecting_unreachable", c.Settle())
 	})
+}
+
+// Linux limits the ICMP errors that it sends to one sender: where one is left out the
+// attempt fails no sooner than its SYN has been sent again.
+func TestConnectingUnreachableLate(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	_, c := rejected(t, h, lab.Unreachable)
+	peer.Until(t, "a SYN is not answered", func() bool {
+		var err error
+		h.Do(func() { _, err = net.Dial("tcp", nowhere) })
+		assert.ErrorIs(t, err, unix.EHOSTUNREACH)
+		return len(wire.Only(wire.Events(c.Packets()), wire.SYNAgain)) > 0
+	})
+	events := c.Settle()
+	assert.Assert(t, len(events) > 3, "%v", events) // the first was told at once
+	assert.Equal(t, events[1].Kind, wire.ICMP)
+	last := events[len(events)-3:]
+	assert.Assert(t, last[0].Kind == wire.SYN && last[1].Kind == wire.SYNAgain && last[2].Kind == wire.ICMP, "%v", events)
 }
 
 // "Refused" need not be a RST: a firewall's ICMP says the same.
@@ -98,12 +117,23 @@ func TestConnectingRefusedByFirewall(t *testing.T) {
 	})
 }
 
-// With no route at all there is no SYN.
+// Where a router has no route one SYN goes out, and where the client has none not even that.
 func TestConnectingNoRoute(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		lab.Require(t, "namespaces", lab.Isolated())
-		attempt(start, "192.0.2.1:8080").
-			ExitSaying(1, `connecting: (dial tcp .*: connect: network is unreachable|connect ENETUNREACH 192\.0\.2\.1:8080.*)\n`)
+		const noRoute = `connecting: (dial tcp .*: connect: network is unreachable|connect ENETUNREACH .*)\n`
+		router := lab.NewHost(t, "router")
+		lab.Link(t, router, "10.0.0.1/24", h, "10.0.0.2/24")
+		c := wire.Start(t, h, "eth0")
+		attempt(start, nowhere, "--timeout", "1h").ExitSaying(1, noRoute)
+		assert.Equal(t, len(c.Settle()), 0)
+
+		h.Route(t, "10.0.9.0/24", "10.0.0.1")
+		router.Forward(t)
+		c = wire.Start(t, h, "eth0")
+		attempt(start, nowhere, "--timeout", "1h").ExitSaying(1, noRoute)
+		c.Await("ICMP", peer.Seen(wire.ICMP, 1))
+		routed(t, "connecting_no_route", c.Settle())
 	})
 }
 

@@ -163,6 +163,7 @@ func tell(
 // unreachable has the words of RFC 792 for what hosts and routers say of a datagram.
 var unreachable = map[layers.ICMPv4TypeCode]string{
 	layers.CreateICMPv4TypeCode(layers.ICMPv4TypeDestinationUnreachable, layers.ICMPv4CodeHost): "host unreachable",
+	layers.CreateICMPv4TypeCode(layers.ICMPv4TypeDestinationUnreachable, layers.ICMPv4CodeNet):  "net unreachable",
 	layers.CreateICMPv4TypeCode(layers.ICMPv4TypeDestinationUnreachable, layers.ICMPv4CodePort): "port unreachable",
 }
 
