@@ -169,6 +169,7 @@ func TestRelayResetUnread(t *testing.T) {
 func TestRelayResetAfterFIN(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		relay, addr, target := relays(t, h, start)
+		good, behind := relayed(t, h, relay, addr, target)
 		for _, clientFirst := range []bool{true, false} {
 			client, server := relayed(t, h, relay, addr, target)
 			rude, other := client, server
@@ -183,21 +184,34 @@ func TestRelayResetAfterFIN(t *testing.T) {
 				peer.Until(t, what, func() bool { return !slices.ContainsFunc(peer.TCPSockets(t, h), is) })
 			}
 			peer.Reset(t, rude)
-			gone("the reset has come", func(s peer.TCPSocket) bool { return s.Remote == peer.TCPPort(rude.LocalAddr()) })
-			peer.Write(t, other, "x")
-			gone("it is reset", func(s peer.TCPSocket) bool { // and not in CLOSE_WAIT, as after a FIN
-				return s.Local == peer.TCPPort(other.LocalAddr()) && s.State == tcpCloseWait
+			gone("the reset has come", func(s peer.TCPSocket) bool {
+				return s.Local == peer.TCPPort(rude.RemoteAddr()) && s.Remote == peer.TCPPort(rude.LocalAddr())
 			})
+			waits := func(s peer.TCPSocket) bool { // as after a FIN
+				return s.Local == peer.TCPPort(other.LocalAddr()) && s.State == tcpCloseWait
+			}
+			peer.Write(t, good, "x") // the relay goes on, and has not learned of the reset
+			_, err = io.ReadFull(behind, make([]byte, 1))
+			assert.NilError(t, err)
+			if !relay.Foreign() { // another may watch for it, and pass it on at once
+				assert.Assert(t, slices.ContainsFunc(peer.TCPSockets(t, h), waits))
+			}
+			_, err = other.Write([]byte("x"))
+			assert.Assert(t, err == nil || relay.Foreign(), "%v", err)
+			gone("it is reset", waits)
 			relay.Line(peer.Of(client) + `closed after [01] bytes there and [01] back`)
 		}
+		assert.NilError(t, behind.Close())
+		assert.Equal(t, len(peer.Finish(t, good)), 0)
+		closedAfter(relay, good, 2, 0)
 		relay.Signal(syscall.SIGTERM)
 		relay.Line("closed")
 		relay.ExitSaying(0, relayErrors)
 	})
 }
 
-// With no descriptor free for the second socket a client is reset, and with none for the
-// first it waits. The relay neither dies nor spins, and serves the next when some are free.
+// With no descriptor free for the second socket a client is reset. The relay goes on, and
+// serves the next when some are free.
 func TestRelayExhausted(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
