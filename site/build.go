@@ -98,8 +98,6 @@ func Build(tree fs.FS, links Links) (map[string][]byte, error) {
 	return b.out, b.err
 }
 
-var testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w*)\(`)
-
 // findTests finds the suite's tests.
 func findTests(tree fs.FS) (map[string][]string, error) {
 	tests := map[string][]string{}
@@ -109,8 +107,8 @@ func findTests(tree fs.FS) (map[string][]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, m := range testFunc.FindAllStringSubmatch(string(source), -1) {
-			tests[m[1]] = append(tests[m[1]], file)
+		for _, test := range pages.Tests(string(source)) {
+			tests[test] = append(tests[test], file)
 		}
 	}
 	return tests, err

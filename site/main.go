@@ -165,7 +165,7 @@ func fingerprint(tree fs.FS) (string, error) {
 		if err != nil {
 			return nil // it has gone meanwhile
 		}
-		if entry.IsDir() && name != "." && strings.HasPrefix(entry.Name(), ".") {
+		if entry.IsDir() && entry.Name() == ".git" {
 			return fs.SkipDir
 		}
 		if info, err := entry.Info(); err == nil && entry.Type().IsRegular() {

@@ -275,7 +275,7 @@ func (p *rendering) block(pre *dom.Node, what string) {
 	case "console":
 		replacement = p.terminals(text)
 	case "mermaid":
-		replacement = p.diagram(p.name, text, p.Tag[:2])
+		replacement = p.diagram(p.name, text, p.Tag)
 	default:
 		replacement = p.plainBlock(language, text)
 	}
@@ -494,7 +494,7 @@ func (p *rendering) hero(title string, nodes, onPage []*dom.Node) []*dom.Node {
 	if err != nil {
 		p.fail("%v", err)
 	}
-	picture := parse(p.diagram(p.name, string(mmd), p.Tag[:2]))[0]
+	picture := parse(p.diagram(p.name, string(mmd), p.Tag))[0]
 	s := p.sectionOf(heroSection + "/" + p.readme)
 	for _, n := range parse(fmt.Sprintf(`<figcaption><a href="%s">%s</a>: %s</figcaption>`,
 		relative(p.target(p.name), p.add(path.Join(s.Path(), p.readme))), s.Name, html.EscapeString(plain(s.Summary(p.readme))))) {
@@ -708,9 +708,9 @@ func (b *builder) file(name, source string) string {
 	if err != nil {
 		b.fail("%s: %v", name, err)
 	}
-	for _, m := range testFunc.FindAllStringSubmatch(source, -1) {
-		at := `<span class="k">func</span> ` + m[1] + `(`
-		rows = strings.Replace(rows, at, `<span class="k">func</span> <a id="`+m[1]+`"></a>`+m[1]+`(`, 1)
+	for _, test := range pages.Tests(source) {
+		at := `<span class="k">func</span> ` + test + `(`
+		rows = strings.Replace(rows, at, `<span class="k">func</span> <a id="`+test+`"></a>`+test+`(`, 1)
 	}
 	figure := fmt.Sprintf(`<figure class="code"><figcaption><b>%s</b></figcaption><pre><code>%s</code></pre></figure>`, html.EscapeString(path.Base(name)), rows)
 	if path.Ext(name) == ".mmd" {
@@ -719,7 +719,7 @@ func (b *builder) file(name, source string) string {
 	return figure
 }
 
-// folder lists a folder's files, and their tests.
+// folder lists a folder's files.
 func (b *builder) folder(name string) string {
 	entries, err := fs.ReadDir(b.tree, name)
 	if err != nil {
@@ -733,8 +733,7 @@ func (b *builder) folder(name string) string {
 		}
 		file := path.Join(name, e.Name())
 		to := relative(b.target(name), b.add(file))
-		fmt.Fprintf(&out, `<li><a href="%s">%s</a>`, to, html.EscapeString(e.Name()))
-		out.WriteString("</li>")
+		fmt.Fprintf(&out, `<li><a href="%s">%s</a></li>`, to, html.EscapeString(e.Name()))
 	}
 	out.WriteString("</ul>")
 	return out.String()

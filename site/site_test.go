@@ -612,6 +612,8 @@ func TestServe(t *testing.T) {
 	assert.Assert(t, strings.Contains(get("/tcp_server/close/").Body.String(), "A new sentence."))
 	change("tcp_server/close/main.go", "package main // new\n")
 	assert.Assert(t, strings.Contains(get("/tcp_server/close/").Body.String(), "// new"))
+	change(".github/workflows/site.yml", "# newer\n")
+	assert.Assert(t, strings.Contains(get("/github/workflows/site.yml.html").Body.String(), "# newer"))
 	change(page, before+"\n[x](nowhere.md)\n")
 	assert.Assert(t, strings.Contains(get("/").Body.String(), "nowhere.md"))
 	change(page, before)

@@ -169,14 +169,14 @@ func find(o options) ([]string, error) {
 	if err == nil {
 		for _, word := range o.command[1:] { // a script that is not there: its interpreter would say so, each time
 			if script(word) {
-				if _, err := os.Stat(at(o.dir, word)); err != nil {
+				if _, err := os.Stat(harness.UserPath(word)); err != nil {
 					return nil, fmt.Errorf("%s is not there, seen from %s", word, o.dir)
 				}
 			}
 		}
 		return append([]string{path}, o.command[1:]...), nil
 	}
-	here := at(o.dir, name)
+	here := harness.UserPath(name)
 	switch info, missing := os.Stat(here); {
 	case missing == nil && info.IsDir():
 		return nil, fmt.Errorf("%s is a folder", name)
@@ -188,13 +188,6 @@ func find(o options) ([]string, error) {
 		return nil, fmt.Errorf("%s is not there, seen from %s", name, o.dir)
 	}
 	return nil, fmt.Errorf("there is no command %s on the PATH", name)
-}
-
-func at(dir, name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(dir, name)
 }
 
 // script tells a word of a command that is surely a file's name.

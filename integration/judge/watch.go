@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"example.com/sockets/integration/harness"
 )
 
 // files are the files that a command names, and when they were last changed.
@@ -19,7 +21,7 @@ func watched(o options) files {
 		if i == 0 && !strings.ContainsRune(word, '/') { // of the PATH
 			continue
 		}
-		name := at(o.dir, word)
+		name := harness.UserPath(word)
 		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
 			found[name] = info.ModTime()
 		} else if err != nil && (i == 0 || script(word)) {

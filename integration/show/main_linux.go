@@ -134,7 +134,7 @@ func draw(capture *wire.Capture, parties []wire.Party) error {
 	}
 	d := paced(events, merge, parties)
 	if !*all && len(d.Steps) > readable {
-		d = paced(events, bulk, parties)
+		d = paced(events, wire.Bulk, parties)
 		d.Steps = append(d.Steps, diagram.Note("data in between is joined; -all shows each segment"))
 	}
 	if *mermaid {
@@ -169,25 +169,6 @@ func paced(events []wire.Event, merge func([]wire.Event) []wire.Event, parties [
 
 // readable is how many arrows people can read.
 const readable = 60
-
-// bulk merges the data of each direction also where the other's is in between.
-func bulk(events []wire.Event) (merged []wire.Event) {
-	at := map[wire.Event]int{}
-	for _, e := range events {
-		from := wire.Event{From: e.From, To: e.To}
-		if i, known := at[from]; known && e.Kind == wire.Data {
-			merged[i].Bytes += e.Bytes
-			continue
-		}
-		if e.Kind != wire.Data {
-			clear(at)
-		} else {
-			at[from] = len(merged)
-		}
-		merged = append(merged, e)
-	}
-	return merged
-}
 
 func save(capture *wire.Capture) error {
 	if *pcap == "" {

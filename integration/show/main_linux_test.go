@@ -309,7 +309,7 @@ func TestBulk(t *testing.T) {
 		events = append(events, at(0, client, server, wire.Data, 10), at(0, server, client, wire.Data, 10))
 	}
 	events = append(events, at(0, client, server, wire.FIN, 0), at(0, server, client, wire.Data, 1), at(0, server, client, wire.Data, 1))
-	assert.Equal(t, paced(events, bulk, parties).Mermaid(), `sequenceDiagram
+	assert.Equal(t, paced(events, wire.Bulk, parties).Mermaid(), `sequenceDiagram
     participant client
     participant server
     client->>server: 1000 bytes, seq 1

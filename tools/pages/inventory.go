@@ -43,6 +43,14 @@ var (
 // typed are the languages of blocks that only Weave may write.
 var typed = []string{"go", "golang", "js", "javascript", "mjs", "cjs", "jsx", "node", "ts", "typescript"}
 
+// Tests are the names of a source's tests.
+func Tests(source string) (names []string) {
+	for _, m := range testFunc.FindAllStringSubmatch(source, -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
 // Inventory lists what is amiss in the tree, a line for each thing, that says what
 // to do.
 func Inventory(tree fs.FS) ([]string, error) {
@@ -64,9 +72,7 @@ func Inventory(tree fs.FS) ([]string, error) {
 		return nil, err
 	}
 	for _, name := range testFiles {
-		for _, m := range testFunc.FindAllStringSubmatch(i.read(name), -1) {
-			i.tests[name] = append(i.tests[name], m[1])
-		}
+		i.tests[name] = Tests(i.read(name))
 	}
 
 	chapters, places := Chapters(tree)
