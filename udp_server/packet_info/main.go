@@ -64,7 +64,7 @@ func echo(ctx context.Context, conn *net.UDPConn) error {
 		n, size, _, from, err := conn.ReadMsgUDPAddrPort(buf, control)
 		var asked ipv4.ControlMessage
 		var asked6 ipv6.ControlMessage
-		if err = errors.Join(err, asked.Parse(control[:size]), asked6.Parse(control[:size])); err != nil { // each its own
+		if err = errors.Join(err, asked.Parse(control[:size]), asked6.Parse(control[:size])); err != nil { // each reads its own family
 			return err
 		}
 		dst, index := asked.Dst, asked.IfIndex
