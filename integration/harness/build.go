@@ -45,14 +45,15 @@ func Main(m interface{ Run() int }) int {
 	if signal.Ignored(os.Interrupt) { // as a shell's background job: programs would inherit that
 		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	}
-	if lab.Isolated() { // tests wait rather than work: more of them at once than there are cores
+	os.Unsetenv("NODE_EXTRA_CA_CERTS") // certificates, which nobody here needs: to read them takes Node longer than to start
+	if lab.Isolated() {                // tests wait rather than work: more of them at once than there are cores
 		flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0)))
 	}
 	return m.Run()
 }
 
-// sections returns every section in the tree as CHAPTER/SECTION.
-func sections() (all []string) {
+// sections is every section in the tree as CHAPTER/SECTION.
+var sections = sync.OnceValue(func() (all []string) {
 	root, err := pages.Top()
 	if err != nil {
 		return nil
@@ -64,7 +65,7 @@ func sections() (all []string) {
 		}
 	}
 	return all
-}
+})
 
 // Build builds all sections into a folder, each as CHAPTER/SECTION, with the go
 // command's flags, if any. What is there already and up to date stays as it is.
@@ -209,6 +210,9 @@ func Binary(t testing.TB, section string) string {
 	if name := os.Getenv("SOCKETS_STARTS"); name != "" {
 		noteStart(t, name, section)
 	}
+	if _, before := noted.LoadOrStore(section, true); before {
+		return path
+	}
 	// The go command reuses a test's result until a file it opened changes.
 	if root, err := pages.Top(); err == nil {
 		sources, _ := filepath.Glob(filepath.Join(root, section, "*.go"))
@@ -218,3 +222,5 @@ func Binary(t testing.TB, section string) string {
 	}
 	return path
 }
+
+var noted sync.Map // the sections whose sources have been opened

@@ -6,10 +6,11 @@ package peer
 
 import (
 	"bytes"
-	"crypto/rand"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -130,8 +131,10 @@ func Until(t *testing.T, what string, is func() bool) {
 
 // Noise returns n bytes of which no two are likely to be mistaken.
 func Noise(n int) []byte {
+	var seed [32]byte
+	crand.Read(seed[:])
 	data := make([]byte, n)
-	rand.Read(data)
+	rand.NewChaCha8(seed).Read(data)
 	return data
 }
 
