@@ -51,7 +51,7 @@ func TestBrowser(t *testing.T) {
 	files := site(t)
 	dir := t.TempDir()
 	assert.NilError(t, write(dir, files))
-	served := httptest.NewServer(&server{tree: tree})
+	served := httptest.NewServer(&server{tree: tree, links: Links{Source: "https://source.example/us/sockets"}})
 	t.Cleanup(served.Close)
 
 	ctx, stop := chromedp.NewExecAllocator(context.Background(),
@@ -258,6 +258,8 @@ func testPages(t *testing.T, b *tab) {
 		if n := len(slices.Compact(b.asked())); n > 5 {
 			t.Errorf("%s asks for %d files", file, n)
 		}
+		top := eval[[]float64](t, b, `['.home', '.menu summary', '.theme'].map((s) => document.querySelector(s).getBoundingClientRect()).map((r) => r.top + r.height / 2)`)
+		assert.Assert(t, slices.Max(top)-slices.Min(top) < 8, "%s: what stands at the top is in two lines: %v", file, top)
 		b.do(t, `document.querySelectorAll('details').forEach((d) => { d.open = true })`)
 		if found := eval[[]any](t, b, wide); len(found) > 0 {
 			t.Errorf("%s at 360 pixels: %v", file, found)

@@ -261,7 +261,7 @@ func (p *rendering) cards() string {
 var (
 	longName = regexp.MustCompile(`[A-Za-z_.]{17,}`)
 	nameEnd  = regexp.MustCompile(`[_.]|[a-z][A-Z]`)
-	dashed   = regexp.MustCompile(`(^|\s)(-[-\w]*)`)
+	dashed   = regexp.MustCompile(`(^|\s)(-[-\w]*(?:=[^\s<]{0,20})?)`)
 )
 
 // breakable lets a line end between a long name's parts.
