@@ -259,15 +259,15 @@ func (p *rendering) cards() string {
 }
 
 var (
-	longName = regexp.MustCompile(`[A-Za-z_.]{17,}`)
+	longName = regexp.MustCompile(`（?[A-Za-z_.]{17,}[,、）]?`)
 	nameEnd  = regexp.MustCompile(`[_.]|[a-z][A-Z]`)
 	dashed   = regexp.MustCompile(`(^|\s)(-[-\w]*(?:=[^\s<]{0,20})?)`)
 )
 
-// breakable lets a line end between a long name's parts.
+// breakable lets a line end between a long name's parts, if the name alone is too long.
 func breakable(names string) string {
 	names = longName.ReplaceAllStringFunc(html.EscapeString(names), func(name string) string {
-		return nameEnd.ReplaceAllStringFunc(name, func(end string) string { return end[:1] + "<wbr>" + end[1:] })
+		return "<span>" + nameEnd.ReplaceAllStringFunc(name, func(end string) string { return end[:1] + "<wbr>" + end[1:] }) + "</span>"
 	})
 	return strings.ReplaceAll(names, "、", "、<wbr>")
 }
