@@ -26,6 +26,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"example.com/sockets/integration/lab"
+	"example.com/sockets/tools/pages"
 )
 
 // tab is a tab of a real Chromium, and what it has asked for and complained of.
@@ -50,7 +51,7 @@ func TestBrowser(t *testing.T) {
 	files := site(t)
 	dir := t.TempDir()
 	assert.NilError(t, write(dir, files))
-	served := httptest.NewServer(&server{tree: tree})
+	served := httptest.NewServer(&server{tree: tree, links: Links{Source: "https://source.example/us/sockets"}})
 	t.Cleanup(served.Close)
 
 	ctx, stop := chromedp.NewExecAllocator(context.Background(),
@@ -74,11 +75,13 @@ func TestBrowser(t *testing.T) {
 		run  func(*testing.T, *tab)
 	}{
 		{"Pages", testPages},
+		{"Columns", testColumns},
 		{"Keyboard", testKeyboard},
 		{"Copy", testCopy},
 		{"Search", testSearch},
 		{"Themes", testThemes},
 		{"Language", testLanguage},
+		{"EnglishIsTold", testEnglishIsTold},
 		{"Folded", testFolded},
 		{"Print", testPrint},
 		{"ScriptsOff", testScriptsOff},
@@ -255,6 +258,8 @@ func testPages(t *testing.T, b *tab) {
 		if n := len(slices.Compact(b.asked())); n > 5 {
 			t.Errorf("%s asks for %d files", file, n)
 		}
+		top := eval[[]float64](t, b, `['.home', '.menu summary', '.theme'].map((s) => document.querySelector(s).getBoundingClientRect()).map((r) => r.top + r.height / 2)`)
+		assert.Assert(t, slices.Max(top)-slices.Min(top) < 8, "%s: what stands at the top is in two lines: %v", file, top)
 		b.do(t, `document.querySelectorAll('details').forEach((d) => { d.open = true })`)
 		if found := eval[[]any](t, b, wide); len(found) > 0 {
 			t.Errorf("%s at 360 pixels: %v", file, found)
@@ -266,6 +271,59 @@ func testPages(t *testing.T, b *tab) {
 			}
 		}
 	}
+}
+
+// Where Node stands beside Go neither column is mostly empty, and a line of a program
+// has room for 70 characters. The names on the chapters' cards break between
+// their parts.
+func testColumns(t *testing.T, b *tab) {
+	chapters, err := pages.Chapters(tree)
+	assert.NilError(t, err)
+	for _, width := range []int64{1000, 1400} {
+		call(t, b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 900, DeviceScaleFactor: 1})
+		pairs := 0
+		for _, c := range chapters {
+			for _, s := range c.Sections {
+				b.open(t, s.Path()+"/index.html")
+				for _, share := range eval[[]float64](t, b, `[...document.querySelectorAll('.compare')]
+				  .map((pair) => [...pair.children].map((side) => side.lastElementChild.getBoundingClientRect().bottom - side.getBoundingClientRect().top))
+				  .filter(() => getComputedStyle(document.querySelector('.compare')).gridTemplateColumns.includes(' '))
+				  .map(([a, b]) => Math.min(a, b) / Math.max(a, b))`) {
+					assert.Assert(t, share > 0.4, "%s at %d pixels: one column is %.0f%% of the other", s.Path(), width, 100*share)
+					pairs++
+				}
+				room := eval[float64](t, b, `Math.min(...[...document.querySelectorAll('main .src')].filter((e) => e.checkVisibility()).map((e) => {
+				  const style = getComputedStyle(e)
+				  return (e.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight)) / (0.61 * parseFloat(style.fontSize))
+				}))`)
+				assert.Assert(t, room >= 70, "%s at %d pixels: %v characters", s.Path(), width, room)
+			}
+		}
+		assert.Equal(t, pairs > 40, width == 1400, "%d pairs at %d pixels", pairs, width)
+	}
+	for _, width := range []int64{360, 1000, 1400} {
+		call(t, b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 900, DeviceScaleFactor: 1})
+		for _, start := range []string{"index.html", "zh.html"} {
+			b.open(t, start)
+			broken := eval[[]string](t, b, `(() => {
+			  document.querySelector('.cards').style.overflowWrap = 'normal' // no other breaks
+			  return [...document.querySelectorAll('.cards :is(dt, dd)')].filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.textContent)
+			})()`)
+			assert.DeepEqual(t, broken, []string{})
+		}
+	}
+}
+
+// The language of an English page is told beside a link to it on a Chinese one.
+func testEnglishIsTold(t *testing.T, b *tab) {
+	b.open(t, "zh.html")
+	after := func(link string) string {
+		return eval[string](t, b, "getComputedStyle(document.querySelector('"+link+"'), '::after').content")
+	}
+	assert.Equal(t, after(`.menu a[href="integration/index.html"]`), `"（英文）"`)
+	assert.Equal(t, after(`main a[href="site/index.html"]`), `"（英文）"`)
+	assert.Equal(t, after(`.menu a[href="integration/judge/zh.html"]`), "none")
+	assert.Equal(t, after(".language"), "none")
 }
 
 // The keyboard alone reaches all that can be clicked, shows where it is, opens what

@@ -264,7 +264,10 @@ func (d *data) Parts() []string {
 	return []string{name, names}
 }
 
-type anchor struct{ To, Text string }
+type anchor struct {
+	To, Text string
+	Language string // of what it leads to, where that is another one
+}
 
 type chapter struct {
 	anchor
@@ -326,19 +329,19 @@ func (b *builder) frame(name string, w *words) *data {
 	if name == w.readme {
 		d.Kind = "start"
 	} else {
-		d.Crumbs = []anchor{{to(w.readme), w.Site}}
+		d.Crumbs = []anchor{{To: to(w.readme), Text: w.Site}}
 	}
 	var road []anchor // all chapters, each with its sections behind it
 	at := -1
 	for _, c := range b.chapters {
-		entry := chapter{anchor: anchor{to(path.Join(c.Name, w.readme)), c.Title(w.readme)}}
+		entry := chapter{anchor: anchor{To: to(path.Join(c.Name, w.readme)), Text: c.Title(w.readme)}}
 		if name == path.Join(c.Name, w.readme) {
 			d.Kind, at = "chapter", len(road)
 		}
 		road = append(road, entry.anchor)
 		for _, s := range c.Sections {
 			page := path.Join(s.Path(), w.readme)
-			stop := anchor{to(page), s.Name}
+			stop := anchor{To: to(page), Text: s.Name}
 			if name == page {
 				d.Kind, at, d.Crumbs = "section", len(road), append(d.Crumbs, entry.anchor)
 			}
@@ -348,7 +351,11 @@ func (b *builder) frame(name string, w *words) *data {
 		d.Chapters = append(d.Chapters, entry)
 	}
 	for _, page := range b.linked(w) {
-		d.Pages = append(d.Pages, anchor{to(page), plain(title.FindStringSubmatch(b.texts[page])[1])})
+		entry := anchor{To: to(page), Text: plain(title.FindStringSubmatch(b.texts[page])[1])}
+		if l := languageOf(page); l != w {
+			entry.Language = l.Tag
+		}
+		d.Pages = append(d.Pages, entry)
 	}
 	if at > 0 {
 		d.Previous = &road[at-1]
@@ -395,8 +402,8 @@ func plain(title string) string { return strings.ReplaceAll(title, "`", "") }
 type words struct {
 	Tag, Locale, OtherTag, OtherName, readme string
 
-	Site, Skip, Contents, Place, Search, None, Elsewhere, Theme               string
-	Before, After, OnPage, Source, Edit, Copy, Copied, Whole, Lines, Terminal string
+	Site, Skip, Contents, Place, Search, None, Elsewhere, Theme                       string
+	Before, After, OnPage, Source, Edit, Copy, Copied, Whole, Lines, Terminal, Arrows string
 }
 
 var languages = []*words{
@@ -406,6 +413,7 @@ var languages = []*words{
 		Search: "Search", None: "Nothing found.", Elsewhere: "Found in Chinese:", Theme: "Light or dark",
 		Before: "Previous", After: "Next", OnPage: "On this page", Source: "Source", Edit: "Edit this page", Copy: "Copy", Copied: "Copied",
 		Whole: "The whole program", Lines: "lines", Terminal: "Terminal",
+		Arrows: "Time runs downwards. Each direction numbers its own bytes (seq); a dashed arrow is a FIN; ACKs that carry no data are left out, save the first.",
 	},
 	{
 		Tag: "zh-CN", Locale: "zh_CN", OtherTag: "en", OtherName: "English", readme: "README.zh-CN.md",
@@ -413,6 +421,7 @@ var languages = []*words{
 		Search: "搜索", None: "没有找到。", Elsewhere: "英文页面中有：", Theme: "浅色或深色",
 		Before: "上一节", After: "下一节", OnPage: "本页内容", Source: "源代码", Edit: "编辑本页", Copy: "复制", Copied: "已复制",
 		Whole: "完整程序", Lines: "行", Terminal: "终端",
+		Arrows: "时间从上往下。两个方向的字节各自编号（seq）；虚线箭头是 FIN；不带数据的 ACK 除第一个外都没有画出。",
 	},
 }
 

@@ -68,7 +68,7 @@ var commentLine = regexp.MustCompile(`^(\s*//[ ]?)(.*)$`)
 // programs, and go on showing most of them when the site is built again.
 var coded sync.Map
 
-// code returns a program's source in rows: beside what is said of some lines stand
+// code returns a program's source in rows: below what is said of some lines stand
 // these lines. The text of it all is the source, to the letter.
 func code(file, source string) (string, error) {
 	known := [2]string{path.Ext(file), source}

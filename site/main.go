@@ -30,7 +30,7 @@ func main() {
 	out := flag.String("o", "", "write the site into this `folder` and serve nothing")
 	list := flag.String("files", "", "the tree is what this `file` lists, a path a line; by default the project around this")
 	var links Links
-	flag.StringVar(&links.Source, "source", "", "the `URL` of the repository, as GitHub has it")
+	flag.StringVar(&links.Source, "source", "", "the `URL` of the repository, as GitHub has it, for git clone and for links")
 	flag.StringVar(&links.Site, "url", "", "the `URL` of the folder that the site will stand in")
 	flag.Parse()
 	if flag.NArg() > 0 {

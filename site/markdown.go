@@ -80,6 +80,12 @@ func (p *rendering) render() (d document) {
 	}
 	for _, n := range p.all(atom.Code) {
 		p.proof(n)
+		if text := html.EscapeString(textOf(n)); n.Parent.DataAtom != atom.Pre && dashed.MatchString(text) {
+			n.RemoveChild(n.FirstChild)
+			for _, part := range parse(unbroken(text)) {
+				n.AppendChild(part)
+			}
+		}
 	}
 	for _, n := range p.all(atom.Table) {
 		p.table(n)
@@ -244,12 +250,31 @@ func (p *rendering) cards() string {
 	for _, c := range p.chapters {
 		fmt.Fprintf(&b, `<div><h3><a href="%s">%s</a></h3><dl>`, path.Join(c.Name, p.readme), html.EscapeString(c.Title(p.readme)))
 		for _, s := range c.Sections {
-			fmt.Fprintf(&b, `<div><dt><a href="%s">%s</a></dt><dd>%s</dd></div>`, path.Join(s.Path(), p.readme), s.Name, html.EscapeString(plain(s.Names(p.readme))))
+			fmt.Fprintf(&b, `<div><dt><a href="%s">%s</a></dt><dd>%s</dd></div>`, path.Join(s.Path(), p.readme), breakable(s.Name), breakable(plain(s.Names(p.readme))))
 		}
 		b.WriteString(`</dl></div>`)
 	}
 	b.WriteString(`</div>`)
 	return b.String()
+}
+
+var (
+	longName = regexp.MustCompile(`（?[A-Za-z_.]{17,}[,、）]?`)
+	nameEnd  = regexp.MustCompile(`[_.]|[a-z][A-Z]`)
+	dashed   = regexp.MustCompile(`(^|\s)(-[-\w]*(?:=[^\s<]{0,20})?)`)
+)
+
+// breakable lets a line end between a long name's parts, if the name alone is too long.
+func breakable(names string) string {
+	names = longName.ReplaceAllStringFunc(html.EscapeString(names), func(name string) string {
+		return "<span>" + nameEnd.ReplaceAllStringFunc(name, func(end string) string { return end[:1] + "<wbr>" + end[1:] }) + "</span>"
+	})
+	return strings.ReplaceAll(names, "、", "、<wbr>")
+}
+
+// unbroken keeps a command's flags in one piece: a browser would end a line after the dash.
+func unbroken(command string) string {
+	return dashed.ReplaceAllString(command, `$1<span class="flag">$2</span>`)
 }
 
 // isLanguageLink tells a paragraph that begins with a link to the same page in the
@@ -314,7 +339,7 @@ func (p *rendering) terminals(text string) string {
 	for i, part := range strings.Split("\n"+strings.TrimSpace(text), "\n$ ")[1:] {
 		command, output, _ := strings.Cut(part, "\n")
 		fmt.Fprintf(&b, `<figure class="terminal"><figcaption>%s %d%s</figcaption><pre><span class="prompt">$ </span><code>%s</code>`+"\n"+`<samp>%s</samp></pre></figure>`,
-			p.Terminal, i+1, p.copyButton(), html.EscapeString(command), html.EscapeString(strings.TrimSpace(output)))
+			p.Terminal, i+1, p.copyButton(), unbroken(html.EscapeString(command)), html.EscapeString(strings.TrimSpace(output)))
 	}
 	b.WriteString(`</div>`)
 	return b.String()
@@ -337,7 +362,7 @@ func (p *rendering) plainBlock(language, text string) string {
 		lines = strings.Split(html.EscapeString(strings.TrimSuffix(text, "\n")), "\n")
 	}
 	return fmt.Sprintf(`<figure class="code typed">%s<pre><code>%s</code></pre></figure>`,
-		p.copyButton(), strings.Join(lines, "\n")+"\n")
+		p.copyButton(), unbroken(strings.Join(lines, "\n"))+"\n")
 }
 
 var testName = regexp.MustCompile(`^(?:Test|Fuzz)[A-Z]\w*$`)
@@ -360,9 +385,21 @@ func (p *rendering) proof(n *dom.Node) {
 	wrap(n, relative(p.target(p.name), p.add(files[at]))+"#"+name)
 }
 
+// tabular are the elements that hold a table's rows, and cells: nothing is written there.
+var tabular = []atom.Atom{atom.Table, atom.Thead, atom.Tbody, atom.Tr}
+
 // table names the columns, for a phone, and on the first page leads from Node's names
-// to the sections.
+// to the sections. A row has the anchor that its first cell begins with.
 func (p *rendering) table(n *dom.Node) {
+	for _, e := range slices.Collect(n.Descendants()) {
+		switch {
+		case e.Type == dom.TextNode && slices.Contains(tabular, e.Parent.DataAtom): // a line's end
+			e.Parent.RemoveChild(e)
+		case e.DataAtom == atom.A && e.FirstChild == nil && e.PrevSibling == nil && e.Parent.DataAtom == atom.Td:
+			set(e.Parent.Parent, "id", get(e, "id"))
+			e.Parent.RemoveChild(e)
+		}
+	}
 	var heads []string
 	for h := range n.Descendants() {
 		if h.DataAtom == atom.Th {
@@ -372,7 +409,7 @@ func (p *rendering) table(n *dom.Node) {
 	}
 	if len(heads) == 0 {
 		return
-	} else if head := n.FirstChild.NextSibling; strings.Join(heads, "") == "" {
+	} else if head := n.FirstChild; strings.Join(heads, "") == "" {
 		n.RemoveChild(head)
 		return
 	}
@@ -496,12 +533,16 @@ func (p *rendering) hero(title string, nodes, onPage []*dom.Node) []*dom.Node {
 	}
 	picture := parse(p.diagram(p.name, string(mmd), p.Tag))[0]
 	s := p.sectionOf(heroSection + "/" + p.readme)
-	for _, n := range parse(fmt.Sprintf(`<figcaption><a href="%s">%s</a>: %s</figcaption>`,
-		relative(p.target(p.name), p.add(path.Join(s.Path(), p.readme))), s.Name, html.EscapeString(plain(s.Summary(p.readme))))) {
+	for _, n := range parse(fmt.Sprintf(`<figcaption><a href="%s">%s</a>: %s<small>%s</small></figcaption>`,
+		relative(p.target(p.name), p.add(path.Join(s.Path(), p.readme))), s.Name, html.EscapeString(plain(s.Summary(p.readme))), p.Arrows)) {
 		picture.AppendChild(n)
 	}
 	text := element(atom.Div, "", "")
-	for _, n := range slices.Concat(parse("<h1>"+html.EscapeString(title)+"</h1>"), nodes[:1], nodes[commands:commands+1], onPage) {
+	var clone []*dom.Node
+	if from := p.links.Source; from != "" {
+		clone = parse(p.plainBlock("sh", fmt.Sprintf("git clone %s\ncd %s\n", from, path.Base(from))))
+	}
+	for _, n := range slices.Concat(parse("<h1>"+html.EscapeString(title)+"</h1>"), nodes[:1], clone, nodes[commands:commands+1], onPage) {
 		text.AppendChild(n)
 	}
 	hero := element(atom.Div, "class", "hero")
@@ -522,45 +563,47 @@ func (p *rendering) sectionOf(page string) *pages.Section {
 }
 
 // compare renders nodes, with programs in Node and in Go beside each other. What is
-// said before a program goes with it, save at the top.
+// said between the two stands above them.
 func (p *rendering) compare(nodes []*dom.Node) string {
-	type run struct {
-		language string
-		nodes    []*dom.Node
-	}
-	var runs []run
-	var prose []*dom.Node
-	for _, n := range nodes {
-		language := programIn(n)
-		if language == "" {
-			prose = append(prose, n)
-			continue
-		}
-		switch {
-		case len(runs) == 0:
-			runs = append(runs, run{"", prose}, run{language, nil})
-		case runs[len(runs)-1].language != language:
-			runs = append(runs, run{language, prose})
-		default:
-			runs[len(runs)-1].nodes = append(runs[len(runs)-1].nodes, prose...)
-		}
-		last := &runs[len(runs)-1]
-		last.nodes, prose = append(last.nodes, n), nil
-	}
-	runs = append(runs, run{"", prose})
-
 	var b strings.Builder
-	for i := 0; i < len(runs); i++ {
-		if runs[i].language != "" && runs[i+1].language != "" {
-			pair := []run{runs[i], runs[i+1]}
-			slices.SortFunc(pair, func(a, b run) int { return strings.Compare(b.language, a.language) }) // js, go
-			fmt.Fprintf(&b, `<div class="compare"><div>%s</div><div>%s</div></div>`, render(pair[0].nodes...), render(pair[1].nodes...))
-			i++
+	for len(nodes) > 0 {
+		language := programIn(nodes[0])
+		other := map[string]string{"js": "go", "go": "js"}[language]
+		first := leading(nodes, language)
+		said := first + leading(nodes[first:], "")
+		second := said + leading(nodes[said:], other)
+		if language == "" || second == said {
+			b.WriteString(render(nodes[:first]...))
+			nodes = nodes[first:]
 			continue
 		}
-		b.WriteString(render(runs[i].nodes...))
+		for second > said+1 && length(nodes[said:second]) > 2*length(nodes[:first]) {
+			second-- // or the column beside it would be mostly empty
+		}
+		node, golang := nodes[:first], nodes[said:second]
+		if language == "go" {
+			node, golang = golang, node
+		}
+		fmt.Fprintf(&b, `%s<div class="compare"><div>%s</div><div>%s</div></div>`, render(nodes[first:said]...), render(node...), render(golang...))
+		nodes = nodes[second:]
 	}
 	return b.String()
+}
+
+// leading is how many nodes there are before one that is not in that language.
+func leading(nodes []*dom.Node, language string) int {
+	if n := slices.IndexFunc(nodes, func(n *dom.Node) bool { return programIn(n) != language }); n >= 0 {
+		return n
+	}
+	return len(nodes)
+}
+
+// length is of programs, in lines.
+func length(programs []*dom.Node) (lines int) {
+	for _, n := range programs {
+		lines += strings.Count(textOf(n), "\n")
+	}
+	return lines
 }
 
 // programIn is the language of a program's figure, or "".

@@ -33,7 +33,7 @@ var tree = os.DirFS("..")
 
 // built is the site, made once for all tests.
 var built = sync.OnceValues(func() (map[string][]byte, error) {
-	return Build(tree, Links{Source: "https://source.example", Site: "https://site.example"})
+	return Build(tree, Links{Source: "https://source.example/us/sockets", Site: "https://site.example"})
 })
 
 func site(t *testing.T) map[string][]byte {
@@ -193,7 +193,7 @@ func TestSizes(t *testing.T) {
 // phrasing elements may stand in a line of text, and hold only their like.
 var phrasing = []atom.Atom{
 	atom.A, atom.B, atom.Br, atom.Button, atom.Code, atom.Del, atom.Em, atom.I, atom.Img, atom.Input, atom.Mark,
-	atom.Samp, atom.Small, atom.Span, atom.Strong, atom.Svg,
+	atom.Samp, atom.Small, atom.Span, atom.Strong, atom.Svg, atom.Wbr,
 }
 
 // lines hold phrasing elements and nothing else.
@@ -463,6 +463,30 @@ func TestTranscripts(t *testing.T) {
 	assert.Assert(t, lines > 100)
 }
 
+// Node stands to the left, Go to the right, and there is nothing in either column but
+// programs; of two programs in one language neither stands beside the other.
+func TestCompare(t *testing.T) {
+	pairs := 0
+	for _, page := range site(t) {
+		for n := range parsed(t, page).Descendants() {
+			if get(n, "class") != "compare" {
+				continue
+			}
+			var sides []string
+			for side := range n.ChildNodes() {
+				var held []string
+				for child := range side.ChildNodes() {
+					held = append(held, get(child, "class"))
+				}
+				sides = append(sides, strings.Join(slices.Compact(held), ", "))
+			}
+			assert.DeepEqual(t, sides, []string{"code js", "code go"})
+			pairs++
+		}
+	}
+	assert.Assert(t, pairs > 80, pairs)
+}
+
 // On a section's page Node stands beside Go, a terminal beside another, the diagram
 // is a picture that can be read out, and the proofs lead to their tests.
 func TestSectionPage(t *testing.T) {
@@ -503,7 +527,7 @@ func TestSectionPage(t *testing.T) {
 			assert.Assert(t, strings.Contains(strings.Join(hover, "\n"), flag))
 		}
 		assert.Assert(t, bytes.Contains(files[name], []byte(`<a href="../../integration/tcp_server/half_open_test.go.html#TestHalfOpenReplies"><code>TestHalfOpenReplies</code></a>`)))
-		assert.Assert(t, bytes.Contains(files[name], []byte(`<a href="https://source.example/edit/main/tcp_server/half_open/README`)))
+		assert.Assert(t, bytes.Contains(files[name], []byte(`<a href="https://source.example/us/sockets/edit/main/tcp_server/half_open/README`)))
 	}
 }
 
@@ -526,7 +550,8 @@ func TestNodeTable(t *testing.T) {
 	}
 }
 
-// The start shows in both languages a diagram and two commands before anything else.
+// The start shows in both languages a diagram, what its arrows are, how to get the
+// project and two commands before anything else.
 func TestStart(t *testing.T) {
 	files := site(t)
 	for _, name := range []string{"index.html", "zh.html"} {
@@ -539,9 +564,73 @@ func TestStart(t *testing.T) {
 		assert.Assert(t, hero != nil)
 		assert.Equal(t, len(elements(hero, atom.H1)), 1)
 		assert.Equal(t, len(elements(hero, atom.Svg)), 1)
-		commands := textOf(elements(elements(hero, atom.Figure)[0], atom.Code)[0])
-		assert.Equal(t, strings.Count(commands, "./bazelw"), 2)
+		typed := elements(hero, atom.Code)
+		blocks := slices.DeleteFunc(typed, func(n *dom.Node) bool { return n.Parent.DataAtom != atom.Pre })
+		assert.Equal(t, textOf(blocks[0]), "git clone https://source.example/us/sockets\ncd sockets\n")
+		assert.Equal(t, strings.Count(textOf(blocks[1]), "./bazelw"), 2)
+		caption := textOf(elements(hero, atom.Figcaption)[0])
+		for _, word := range []string{"seq", "FIN", "ACK"} {
+			assert.Assert(t, strings.Contains(caption, word), caption)
+		}
 	}
+}
+
+// A chapter's page begins with its sections, all of them.
+func TestChapterPage(t *testing.T) {
+	files := site(t)
+	chapters, err := pages.Chapters(tree)
+	assert.NilError(t, err)
+	for _, c := range chapters {
+		for _, name := range []string{"index.html", "zh.html"} {
+			first := elements(parsed(t, files[c.Name+"/"+name]), atom.Section)[0]
+			for _, s := range c.Sections {
+				assert.Assert(t, slices.ContainsFunc(elements(first, atom.A), func(a *dom.Node) bool {
+					return get(a, "href") == s.Name+"/"+name
+				}), "%s/%s does not begin with a list that has %s", c.Name, name, s.Name)
+			}
+		}
+	}
+}
+
+var han = regexp.MustCompile(`\p{Han}`)
+
+// An English page has Chinese in code only, and in what is said to be Chinese.
+func TestEnglish(t *testing.T) {
+	for name, page := range site(t) {
+		if path.Base(name) != "index.html" {
+			continue
+		}
+		for n := range parsed(t, page).Descendants() {
+			if n.Type != dom.TextNode || !han.MatchString(n.Data) {
+				continue
+			}
+			up := n.Parent
+			for ; up.DataAtom != atom.Html && up.DataAtom != atom.Code && up.DataAtom != atom.Samp && get(up, "lang") == ""; up = up.Parent {
+			}
+			assert.Assert(t, up.DataAtom != atom.Html, "%s: %s", name, n.Data)
+		}
+	}
+}
+
+// A Chinese page says of each link to an English page that it is one.
+func TestEnglishIsTold(t *testing.T) {
+	files := site(t)
+	told := 0
+	for name, page := range files {
+		if path.Base(name) != "zh.html" {
+			continue
+		}
+		for _, a := range elements(parsed(t, page), atom.A) {
+			to, _, _ := strings.Cut(path.Join(path.Dir(name), get(a, "href")), "#")
+			if files[to] == nil || !strings.HasSuffix(to, "index.html") && to != "CONTRIBUTING.html" ||
+				bytes.Contains(files[to], []byte(`<body class="source">`)) {
+				continue
+			}
+			assert.Equal(t, get(a, "hreflang"), "en", "%s: %s", name, textOf(a))
+			told++
+		}
+	}
+	assert.Assert(t, told > 150, told) // on each page the switch of the language, and the menu
 }
 
 // The index of the search knows what people look for, in both languages.
@@ -601,6 +690,7 @@ func TestServe(t *testing.T) {
 		copied[name] = &fstest.MapFile{Data: []byte(text), ModTime: time.Now()}
 	}
 	assert.Equal(t, get("/").Code, http.StatusOK)
+	assert.Assert(t, !strings.Contains(get("/").Body.String(), "git clone"), "nobody has said from where")
 	assert.Equal(t, get("/tcp_server/close").Header().Get("Location"), "/tcp_server/close/")
 	assert.Equal(t, get("/style.css").Header().Get("Content-Type"), "text/css; charset=utf-8")
 	assert.Equal(t, get("/nothing").Code, http.StatusNotFound)

@@ -20,7 +20,7 @@ const (
 	entryIsEnough = "-" // in place of sections: the sentence says it all
 )
 
-// counted are the modules whose entries make the sums; other groups are extra.
+// counted are the modules whose entries make the sum; other groups are extra.
 var counted = []string{"net", "dgram"}
 
 type entryGroup struct {
@@ -126,20 +126,21 @@ func readEntries(tree fs.FS) (groups []entryGroup, amiss []string, err error) {
 
 // entryWords are those of the index, by language.
 var entryWords = [2]struct {
-	counts, sum, table            string
+	counts, table                 string
 	notYet, comma, stop           string
 	since, afterwards, unreleased string
 }{{
-	counts: "| | entries | with a section | a sentence says it | no section yet |", sum: "all", table: "| Node | Go | explained |",
+	counts: "%d entries of `net` and `dgram`: %d with a section, %d with a sentence, %d with no section yet.", table: "| Node | Go | explained |",
 	notYet: "*No section yet.* ", comma: ", ", stop: ". ",
 	since: " (%s)", afterwards: "after 20", unreleased: "not released yet",
 }, {
-	counts: "| | 条目 | 有章节 | 一句话说明 | 尚无章节 |", sum: "合计", table: "| Node | Go | 说明 |",
+	counts: "`net` 和 `dgram` 共 %d 条：%d 条有章节，%d 条一句话说明，%d 条尚无章节。", table: "| Node | Go | 说明 |",
 	notYet: "*尚无章节*。", comma: "、", stop: "。",
 	since: "（%s）", afterwards: "20 之后", unreleased: "尚未发布",
 }}
 
-// entryTables are the index: how many entries there are, and a table for each group.
+// entryTables are the index: links to its groups, how many entries there are, and a
+// table for each group.
 func (w *weaver) entryTables(page string) (string, error) {
 	language := slices.Index(Languages, path.Base(page))
 	if language < 0 {
@@ -150,31 +151,23 @@ func (w *weaver) entryTables(page string) (string, error) {
 		return "", err
 	}
 	words := entryWords[language]
-	counts, tables := []string{words.counts, "|---|--:|--:|--:|--:|"}, []string{}
-	var all [4]int
-	for _, module := range counted {
-		var sum [4]int
-		for _, g := range groups {
-			if g.module != module {
-				continue
-			}
-			n := g.count()
-			title := g.title[language]
-			counts = append(counts, countRow(fmt.Sprintf("[%s](#%s)", title, Anchor(title)), n))
-			for i := range n {
-				sum[i], all[i] = sum[i]+n[i], all[i]+n[i]
-			}
-		}
-		counts = append(counts, countRow("**`"+module+"`**", sum))
-	}
-	counts = append(counts, countRow("**"+words.sum+"**", all))
+	var links, tables []string
+	var sum [4]int
 	for _, g := range groups {
-		tables = append(tables, "", "## "+g.title[language], "", words.table, "|---|---|---|")
+		title := g.title[language]
+		links = append(links, fmt.Sprintf("[%s](#%s)", title, Anchor(title)))
+		tables = append(tables, "", "## "+title, "", words.table, "|---|---|---|")
 		for _, e := range g.entries {
 			tables = append(tables, w.entryRow(page, language, e))
 		}
+		if slices.Contains(counted, g.module) {
+			for i, n := range g.count() {
+				sum[i] += n
+			}
+		}
 	}
-	return strings.Join(append(counts, tables...), "\n"), nil
+	top := []string{strings.Join(links, " ·\n"), "", fmt.Sprintf(words.counts, sum[0], sum[1], sum[2], sum[3])}
+	return strings.Join(append(top, tables...), "\n"), nil
 }
 
 // count is of entries: all, with a section, with a sentence that is enough, and the rest.
@@ -191,10 +184,6 @@ func (g entryGroup) count() (n [4]int) {
 		}
 	}
 	return n
-}
-
-func countRow(what string, n [4]int) string {
-	return fmt.Sprintf("| %s | %d | %d | %d | %d |", what, n[0], n[1], n[2], n[3])
 }
 
 func (w *weaver) entryRow(page string, language int, e entry) string {
