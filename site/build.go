@@ -155,6 +155,9 @@ func (b *builder) add(name string) string {
 	if _, ok := b.out[file]; !ok {
 		b.out[file] = nil
 		b.queue = append(b.queue, name)
+		if text, err := fs.ReadFile(b.tree, name); err == nil && b.texts[name] == "" && path.Ext(name) != ".svg" {
+			go code(name, string(text)) // most of the work, so that all cores share it
+		}
 	}
 	return file
 }

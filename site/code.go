@@ -16,10 +16,7 @@ import (
 // colour returns a source's lines in HTML, of which few words are coloured: a page
 // has to stay small, and calm.
 func colour(file, source string) (lines []string, err error) {
-	lexer := lexers.Get(strings.TrimPrefix(path.Ext(file), "."))
-	if lexer == nil {
-		lexer = lexers.Match(file) // slow: by each language's patterns
-	}
+	lexer := lexerOf(cmp.Or(path.Ext(file), path.Base(file)))
 	if lexer == nil {
 		lexer = cmp.Or(lexers.Analyse(source), lexers.Fallback)
 	}
@@ -46,6 +43,23 @@ func colour(file, source string) (lines []string, err error) {
 	return lines, nil
 }
 
+// lexerOf returns the lexer for files that end so, or nil. To find one takes long: each
+// language's names and patterns are tried.
+func lexerOf(ending string) chroma.Lexer {
+	if known, ok := lexersOf.Load(ending); ok {
+		lexer, _ := known.(chroma.Lexer)
+		return lexer
+	}
+	lexer := lexers.Get(strings.TrimPrefix(ending, "."))
+	if lexer == nil {
+		lexer = lexers.Match("file" + ending)
+	}
+	lexersOf.Store(ending, lexer)
+	return lexer
+}
+
+var lexersOf sync.Map
+
 func classOf(t chroma.TokenType) string {
 	switch {
 	case t == chroma.KeywordType:
@@ -64,17 +78,18 @@ func classOf(t chroma.TokenType) string {
 // and these.
 var commentLine = regexp.MustCompile(`^(\s*//[ ]?)(.*)$`)
 
-// coded is what code has returned: the pages of two languages show the same
-// programs, and go on showing most of them when the site is built again.
+// coded is what code returns: the pages of two languages show the same programs, and
+// go on showing most of them when the site is built again.
 var coded sync.Map
 
 // code returns a program's source in rows: below what is said of some lines stand
 // these lines. The text of it all is the source, to the letter.
 func code(file, source string) (string, error) {
-	known := [2]string{path.Ext(file), source}
-	if rows, ok := coded.Load(known); ok {
-		return rows.(string), nil
-	}
+	rows, _ := coded.LoadOrStore([2]string{path.Ext(file), source}, sync.OnceValues(func() (string, error) { return rowsOf(file, source) }))
+	return rows.(func() (string, error))()
+}
+
+func rowsOf(file, source string) (string, error) {
 	colours, err := colour(file, source)
 	if err != nil {
 		return "", err
@@ -107,7 +122,6 @@ func code(file, source string) (string, error) {
 		}
 		b.WriteString("</span></span>")
 	}
-	coded.Store(known, b.String())
 	return b.String(), nil
 }
 

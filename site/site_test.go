@@ -687,7 +687,13 @@ func TestServe(t *testing.T) {
 		return w
 	}
 	change := func(name, text string) {
+		t.Helper()
+		before, err := fingerprint(copied)
+		assert.NilError(t, err)
 		copied[name] = &fstest.MapFile{Data: []byte(text), ModTime: time.Now()}
+		after, err := fingerprint(copied)
+		assert.NilError(t, err)
+		assert.Assert(t, before != after, name)
 	}
 	assert.Equal(t, get("/").Code, http.StatusOK)
 	assert.Assert(t, !strings.Contains(get("/").Body.String(), "git clone"), "nobody has said from where")
@@ -699,10 +705,10 @@ func TestServe(t *testing.T) {
 	const page = "tcp_server/close/README.md"
 	before := string(copied[page].Data)
 	change(page, strings.Replace(before, "## Try it", "A new sentence.\n\n## Try it", 1))
-	assert.Assert(t, strings.Contains(get("/tcp_server/close/").Body.String(), "A new sentence."))
 	change("tcp_server/close/main.go", "package main // new\n")
-	assert.Assert(t, strings.Contains(get("/tcp_server/close/").Body.String(), "// new"))
 	change(".github/workflows/site.yml", "# newer\n")
+	assert.Assert(t, strings.Contains(get("/tcp_server/close/").Body.String(), "A new sentence."))
+	assert.Assert(t, strings.Contains(get("/tcp_server/close/").Body.String(), "// new"))
 	assert.Assert(t, strings.Contains(get("/github/workflows/site.yml.html").Body.String(), "# newer"))
 	change(page, before+"\n[x](nowhere.md)\n")
 	assert.Assert(t, strings.Contains(get("/").Body.String(), "nowhere.md"))
