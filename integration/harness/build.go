@@ -158,7 +158,7 @@ func Path(section string) (string, error) {
 		if path, ok := built[section]; ok {
 			return path, nil
 		}
-		return "", fmt.Errorf("%s has not been built: is it in what this target starts?", section)
+		return "", fmt.Errorf("%s has not been built: name it in what this target starts, see tools/README.md", section)
 	}
 	root, err := pages.Top()
 	if err != nil {

@@ -69,7 +69,7 @@ var (
 )
 
 // taken are names that every chapter's BUILD file has targets for.
-var taken = []string{"files", "programs"}
+var taken = []string{"programs", "sources"}
 
 // layOut makes a section's files in the tree, and returns their names.
 func layOut(top, chapter, section string) ([]string, error) {
