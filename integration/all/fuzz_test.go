@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -120,7 +121,7 @@ func run(t testing.TB, on *lab.Host, cmd *exec.Cmd) end {
 	buf := make([]byte, 65536)
 	n, _ := out.Read(buf)
 	stdout.Write(buf[:n])
-	if n > 0 && !strings.HasSuffix(cmd.Args[0], "multicast/ttl") && !strings.HasSuffix(cmd.Args[0], "multicast/scopes") {
+	if name := filepath.Base(cmd.Path); n > 0 && name != "ttl" && name != "scopes" { // it is somewhere else in Bazel
 		cmd.Process.Signal(syscall.SIGTERM) // an error: it has ended already
 	}
 	_, err = io.Copy(&stdout, out)
