@@ -113,8 +113,9 @@ func TestCommands(t *testing.T) {
 	_, err := exec.LookPath("socat")
 	lab.Require(t, "socat", err == nil)
 	u := newUser(t)
-	u.write("server.sh", "#!/bin/sh", "exec socat TCP-LISTEN:8080,fork EXEC:cat")
-	out, complaint, code := u.show("-mermaid", "./server.sh", `printf 'hello, %s' 'world' | socat - TCP:10.0.0.1:8080`)
+	// sort replies when all is there, after the FIN; -t, socat's patience with the other half.
+	u.write("server.sh", "#!/bin/sh", "exec socat -t 60 TCP-LISTEN:8080,fork EXEC:sort")
+	out, complaint, code := u.show("-mermaid", "./server.sh", `printf 'hello, %s\n' 'world' | socat -t 60 - TCP:10.0.0.1:8080`)
 	assert.Equal(t, code, 0, complaint)
 	assert.Equal(t, out, `sequenceDiagram
     participant printf
@@ -122,10 +123,10 @@ func TestCommands(t *testing.T) {
     printf->>server.sh: SYN
     server.sh->>printf: SYN, ACK
     printf->>server.sh: ACK
-    printf->>server.sh: 12 bytes, seq 1
-    printf->>server.sh: FIN, seq 13
-    server.sh->>printf: 12 bytes, seq 1
-    server.sh->>printf: FIN, seq 13
+    printf->>server.sh: 13 bytes, seq 1
+    printf->>server.sh: FIN, seq 14
+    server.sh->>printf: 13 bytes, seq 1
+    server.sh->>printf: FIN, seq 14
 `)
 	assert.Assert(t, strings.Contains(complaint, "printf    | hello, world\n"), complaint) // what they say is no part of the diagram
 }
