@@ -407,6 +407,7 @@ type words struct {
 
 	Site, Skip, Contents, Place, Search, None, Elsewhere, Theme                       string
 	Before, After, OnPage, Source, Edit, Copy, Copied, Whole, Lines, Terminal, Arrows string
+	Colon, Comma                                                                      string // with the blank behind them
 }
 
 var languages = []*words{
@@ -416,7 +417,8 @@ var languages = []*words{
 		Search: "Search", None: "Nothing found.", Elsewhere: "Found in Chinese:", Theme: "Light or dark",
 		Before: "Previous", After: "Next", OnPage: "On this page", Source: "Source", Edit: "Edit this page", Copy: "Copy", Copied: "Copied",
 		Whole: "The whole program", Lines: "lines", Terminal: "Terminal",
-		Arrows: "Time runs downwards. Each direction numbers its own bytes (seq); a dashed arrow is a FIN; ACKs that carry no data are left out, save the first.",
+		Arrows: "Time runs downwards. SYN opens the connection, and a FIN (dashed) ends one direction of it. Each direction numbers its own bytes (seq). ACKs that carry no data are left out, save the first.",
+		Colon:  ": ", Comma: ", ",
 	},
 	{
 		Tag: "zh-CN", Locale: "zh_CN", OtherTag: "en", OtherName: "English", readme: "README.zh-CN.md",
@@ -424,7 +426,8 @@ var languages = []*words{
 		Search: "搜索", None: "没有找到。", Elsewhere: "英文页面中有：", Theme: "浅色或深色",
 		Before: "上一节", After: "下一节", OnPage: "本页内容", Source: "源代码", Edit: "编辑本页", Copy: "复制", Copied: "已复制",
 		Whole: "完整程序", Lines: "行", Terminal: "终端",
-		Arrows: "时间从上往下。两个方向的字节各自编号（seq）；虚线箭头是 FIN；不带数据的 ACK 除第一个外都没有画出。",
+		Arrows: "时间从上往下。SYN 建立连接，FIN（虚线）结束其中一个方向。两个方向的字节各自编号（seq）。不带数据的 ACK 除第一个外都没有画出。",
+		Colon:  "：", Comma: "，",
 	},
 }
 
