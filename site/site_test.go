@@ -583,6 +583,29 @@ func TestStart(t *testing.T) {
 	}
 }
 
+// Who goes on from each page comes through all sections in the first page's order.
+func TestPath(t *testing.T) {
+	files := site(t)
+	for _, start := range []string{"index.html", "zh.html"} {
+		var want, went []string
+		for _, a := range elements(elements(parsed(t, files[start]), atom.Ol)[0], atom.A) {
+			want = append(want, get(a, "href"))
+		}
+		assert.Assert(t, len(want) > 40)
+		for file := want[0]; file != "" && len(went) <= len(want); {
+			went = append(went, file)
+			next := ""
+			for _, a := range elements(parsed(t, files[file]), atom.A) {
+				if get(a, "class") == "step" {
+					next = path.Join(path.Dir(file), get(a, "href"))
+				}
+			}
+			file = next
+		}
+		assert.DeepEqual(t, went, want)
+	}
+}
+
 // A chapter's page begins with its sections, all of them.
 func TestChapterPage(t *testing.T) {
 	files := site(t)
