@@ -76,6 +76,7 @@ func TestBrowser(t *testing.T) {
 	}{
 		{"Pages", testPages},
 		{"Columns", testColumns},
+		{"Drawn", testDrawn},
 		{"Keyboard", testKeyboard},
 		{"Copy", testCopy},
 		{"Search", testSearch},
@@ -311,6 +312,15 @@ func testColumns(t *testing.T, b *tab) {
 			})()`)
 			assert.DeepEqual(t, broken, []string{})
 		}
+	}
+}
+
+// What is drawn is seen whole, where there is room.
+func testDrawn(t *testing.T, b *tab) {
+	call(t, b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 1400, Height: 900, DeviceScaleFactor: 1})
+	for _, page := range []string{"index.html", "integration/judge/index.html", "integration/judge/zh.html"} {
+		b.open(t, page)
+		assert.Assert(t, eval[bool](t, b, `document.querySelector('.drawn').scrollWidth <= document.querySelector('.drawn').clientWidth`), page)
 	}
 }
 

@@ -228,6 +228,7 @@ type data struct {
 	Title, Description string
 	Crumbs             []anchor
 	Previous, Next     *anchor
+	Step               *anchor // the next on the path from easy to hard
 	Chapters           []chapter
 	Pages              []anchor // that the first page links to, chapters and sections apart
 	Body               template.HTML
@@ -336,6 +337,12 @@ func (b *builder) frame(name string, w *words) *data {
 	}
 	var road []anchor // all chapters, each with its sections behind it
 	at := -1
+	type step struct {
+		anchor
+		level int
+		here  bool
+	}
+	var steps []step
 	for _, c := range b.chapters {
 		entry := chapter{anchor: anchor{To: to(path.Join(c.Name, w.readme)), Text: c.Title(w.readme)}}
 		if name == path.Join(c.Name, w.readme) {
@@ -349,6 +356,7 @@ func (b *builder) frame(name string, w *words) *data {
 				d.Kind, at, d.Crumbs = "section", len(road), append(d.Crumbs, entry.anchor)
 			}
 			road = append(road, stop)
+			steps = append(steps, step{anchor{To: stop.To, Text: c.Name + ":" + s.Name}, s.Level(), name == page})
 			entry.Sections = append(entry.Sections, section{stop, name == page})
 		}
 		d.Chapters = append(d.Chapters, entry)
@@ -365,6 +373,10 @@ func (b *builder) frame(name string, w *words) *data {
 	}
 	if at >= 0 && at < len(road)-1 {
 		d.Next = &road[at+1]
+	}
+	slices.SortStableFunc(steps, func(a, b step) int { return a.level - b.level })
+	if i := slices.IndexFunc(steps, func(s step) bool { return s.here }); i >= 0 && i < len(steps)-1 {
+		d.Step = &steps[i+1].anchor
 	}
 	return d
 }
@@ -407,6 +419,7 @@ type words struct {
 
 	Site, Skip, Contents, Place, Search, None, Elsewhere, Theme                       string
 	Before, After, OnPage, Source, Edit, Copy, Copied, Whole, Lines, Terminal, Arrows string
+	OnPath, Colon, Comma                                                              string // with the blank behind them
 }
 
 var languages = []*words{
@@ -416,7 +429,8 @@ var languages = []*words{
 		Search: "Search", None: "Nothing found.", Elsewhere: "Found in Chinese:", Theme: "Light or dark",
 		Before: "Previous", After: "Next", OnPage: "On this page", Source: "Source", Edit: "Edit this page", Copy: "Copy", Copied: "Copied",
 		Whole: "The whole program", Lines: "lines", Terminal: "Terminal",
-		Arrows: "Time runs downwards. Each direction numbers its own bytes (seq); a dashed arrow is a FIN; ACKs that carry no data are left out, save the first.",
+		Arrows: "Time runs downwards. SYN opens the connection, and a FIN (dashed) ends one direction of it. Each direction numbers its own bytes (seq). ACKs that carry no data are left out, save the first.",
+		OnPath: "Next on the path from easy to hard", Colon: ": ", Comma: ", ",
 	},
 	{
 		Tag: "zh-CN", Locale: "zh_CN", OtherTag: "en", OtherName: "English", readme: "README.zh-CN.md",
@@ -424,7 +438,8 @@ var languages = []*words{
 		Search: "搜索", None: "没有找到。", Elsewhere: "英文页面中有：", Theme: "浅色或深色",
 		Before: "上一节", After: "下一节", OnPage: "本页内容", Source: "源代码", Edit: "编辑本页", Copy: "复制", Copied: "已复制",
 		Whole: "完整程序", Lines: "行", Terminal: "终端",
-		Arrows: "时间从上往下。两个方向的字节各自编号（seq）；虚线箭头是 FIN；不带数据的 ACK 除第一个外都没有画出。",
+		Arrows: "时间从上往下。SYN 建立连接，FIN（虚线）结束其中一个方向。两个方向的字节各自编号（seq）。不带数据的 ACK 除第一个外都没有画出。",
+		OnPath: "由易到难的下一节", Colon: "：", Comma: "，",
 	},
 }
 

@@ -533,8 +533,8 @@ func (p *rendering) hero(title string, nodes, onPage []*dom.Node) []*dom.Node {
 	}
 	picture := parse(p.diagram(p.name, string(mmd), p.Tag))[0]
 	s := p.sectionOf(heroSection + "/" + p.readme)
-	for _, n := range parse(fmt.Sprintf(`<figcaption><a href="%s">%s</a>: %s<small>%s</small></figcaption>`,
-		relative(p.target(p.name), p.add(path.Join(s.Path(), p.readme))), s.Name, html.EscapeString(plain(s.Summary(p.readme))), p.Arrows)) {
+	for _, n := range parse(fmt.Sprintf(`<figcaption><a href="%s">%s</a>%s%s<small>%s</small></figcaption>`,
+		relative(p.target(p.name), p.add(path.Join(s.Path(), p.readme))), s.Name, p.Colon, html.EscapeString(plain(s.Summary(p.readme))), p.Arrows)) {
 		picture.AppendChild(n)
 	}
 	text := element(atom.Div, "", "")
@@ -628,8 +628,8 @@ func (p *rendering) whole(s *pages.Section) string {
 		if err != nil {
 			p.fail("%s: %v", name, err)
 		}
-		fmt.Fprintf(&b, `<details><summary>%s: <code>%s</code>, %d %s</summary><figure class="code" id="%[2]s"><figcaption><b>%[2]s</b>%[5]s</figcaption><pre><code>%[6]s</code></pre></figure></details>`,
-			p.Whole, path.Base(name), bytes.Count(source, []byte("\n")), p.Lines, p.copyButton(), rows)
+		fmt.Fprintf(&b, `<details><summary>%s<code>%s</code>%s%d %s</summary><figure class="code" id="%[2]s"><figcaption><b>%[2]s</b>%[6]s</figcaption><pre><code>%[7]s</code></pre></figure></details>`,
+			p.Whole+p.Colon, path.Base(name), p.Comma, bytes.Count(source, []byte("\n")), p.Lines, p.copyButton(), rows)
 	}
 	b.WriteString(`</div>`)
 	return b.String()

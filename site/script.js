@@ -56,8 +56,9 @@
   }
   const marked = (text, terms) => { // what stands around the first term
     const at = Math.max(0, Math.min(...terms.map((t) => text.toLowerCase().indexOf(t)).filter((i) => i >= 0)))
-    const from = Number.isFinite(at) ? Math.max(0, at - 40) : 0
-    const part = (from ? '…' : '') + text.slice(from, from + 150) + (text.length > from + 150 ? '…' : '')
+    const near = Number.isFinite(at) ? Math.max(0, at - 40) : 0
+    const from = near && near + Math.max(0, text.slice(near - 1, Math.min(at, near + 20)).search(/\s/)) // not within a word
+    const part = (from ? '…' : '') + text.slice(from, from + 150).trim() + (text.length > from + 150 ? '…' : '')
     const any = new RegExp(`(${terms.map((t) => t.replace(/[^\w\u2e80-\uffff]/g, '\\$&')).join('|')})`, 'gi')
     return part.split(any).map((s, i) => i % 2 ? make('mark', s) : s)
   }

@@ -464,7 +464,8 @@ func TestTranscripts(t *testing.T) {
 }
 
 // Node stands to the left, Go to the right, and there is nothing in either column but
-// programs; of two programs in one language neither stands beside the other.
+// programs; of two programs in one language neither stands beside the other. No colon above
+// them leads to another paragraph.
 func TestCompare(t *testing.T) {
 	pairs := 0
 	for _, page := range site(t) {
@@ -481,6 +482,10 @@ func TestCompare(t *testing.T) {
 				sides = append(sides, strings.Join(slices.Compact(held), ", "))
 			}
 			assert.DeepEqual(t, sides, []string{"code js", "code go"})
+			for said := n.PrevSibling; said != nil && said.PrevSibling != nil; said = said.PrevSibling {
+				before := textOf(said.PrevSibling)
+				assert.Assert(t, said.DataAtom != atom.P || !strings.HasSuffix(before, ":") && !strings.HasSuffix(before, "："), "%q announces what is not next", before)
+			}
 			pairs++
 		}
 	}
@@ -511,6 +516,8 @@ func TestSectionPage(t *testing.T) {
 			sides = append(sides, strings.Join(slices.Compact(programs), ", "))
 		}
 		assert.DeepEqual(t, sides, []string{"code js", "code go"})
+		summary := textOf(elements(has("wholes")[0], atom.Summary)[0])
+		assert.Assert(t, regexp.MustCompile(`^(The whole program: main\.js, \d+ lines|完整程序：main\.js，\d+ 行)$`).MatchString(summary), summary)
 		assert.Equal(t, len(elements(has("terminals")[0], atom.Figure)), 2)
 		assert.Equal(t, textOf(elements(has("terminal")[0], atom.Code)[0]), "./bazelw run //tcp_server:half_open")
 
@@ -569,9 +576,33 @@ func TestStart(t *testing.T) {
 		assert.Equal(t, textOf(blocks[0]), "git clone https://source.example/us/sockets\ncd sockets\n")
 		assert.Equal(t, strings.Count(textOf(blocks[1]), "./bazelw"), 2)
 		caption := textOf(elements(hero, atom.Figcaption)[0])
-		for _, word := range []string{"seq", "FIN", "ACK"} {
+		assert.Assert(t, strings.HasPrefix(caption, map[string]string{"index.html": "half_open: A", "zh.html": "half_open：一"}[name]), caption)
+		for _, word := range []string{"SYN", "seq", "FIN", "ACK"} {
 			assert.Assert(t, strings.Contains(caption, word), caption)
 		}
+	}
+}
+
+// Who goes on from each page comes through all sections in the first page's order.
+func TestPath(t *testing.T) {
+	files := site(t)
+	for _, start := range []string{"index.html", "zh.html"} {
+		var want, went []string
+		for _, a := range elements(elements(parsed(t, files[start]), atom.Ol)[0], atom.A) {
+			want = append(want, get(a, "href"))
+		}
+		assert.Assert(t, len(want) > 40)
+		for file := want[0]; file != "" && len(went) <= len(want); {
+			went = append(went, file)
+			next := ""
+			for _, a := range elements(parsed(t, files[file]), atom.A) {
+				if get(a, "class") == "step" {
+					next = path.Join(path.Dir(file), get(a, "href"))
+				}
+			}
+			file = next
+		}
+		assert.DeepEqual(t, went, want)
 	}
 }
 

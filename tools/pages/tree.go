@@ -43,6 +43,9 @@ func (s Section) Names(language string) string { return s.heads[language].names 
 // Summary is the first sentence of the section's page.
 func (s Section) Summary(language string) string { return s.heads[language].summary }
 
+// Level is how hard the section is, from 1, first steps, to 5.
+func (s Section) Level() int { return s.heads["README.md"].level }
+
 // Sources are the section's programs, Node's first.
 func (s Section) Sources(tree fs.FS) (names []string) {
 	for _, pattern := range []string{"*.js", "main.go", "*.go"} {

@@ -285,7 +285,7 @@ func (w *weaver) path(page string) (string, error) {
 		lines = append(lines, fmt.Sprintf("%d. **%s**", i+1, title))
 		for _, c := range w.chapters {
 			for _, s := range c.Sections {
-				if s.heads["README.md"].level == i+1 {
+				if s.Level() == i+1 {
 					lines = append(lines, fmt.Sprintf("   - [%s:%s](%s)%s%s", c.Name, s.Name, path.Join(s.Path(), language),
 						words[language].colon, firstClause(s.heads[language].summary)))
 				}
