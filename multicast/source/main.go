@@ -73,7 +73,7 @@ func receive(conn net.PacketConn, ifi *net.Interface, group, source net.IP) erro
 		if err != nil {
 			return err
 		}
-		// The kernel keeps other senders out since the join, and on this interface only. What
+		// The kernel keeps other senders out from the join on, and on this interface only. What
 		// other programs have joined elsewhere reaches our port too (IP_MULTICAST_ALL, ip(7)).
 		if cm.IfIndex == ifi.Index && cm.Dst.Equal(group) && from.(*net.UDPAddr).IP.Equal(source) {
 			fmt.Printf("%v TTL %d: %.64q\n", from, cm.TTL, buf[:n])
