@@ -85,6 +85,7 @@ func Inventory(tree fs.FS) ([]string, error) {
 		for _, s := range c.Sections {
 			i.section(s)
 		}
+		i.owners(c)
 	}
 	i.entries(chapters)
 	for _, p := range all {
@@ -235,6 +236,25 @@ func (i *inventory) sectionTests(s Section) (tests []string) {
 		tests = append(tests, i.tests[name]...)
 	}
 	return tests
+}
+
+// owners looks whether a section's tests are the section's by their names, too: so
+// tools/sections.bzl tells them apart.
+func (i *inventory) owners(c Chapter) {
+	for _, s := range c.Sections {
+		for _, test := range i.sectionTests(s) {
+			owner := "" // the longest name: TestCloseEvent… are close_event's, not close's
+			for _, other := range c.Sections {
+				begins := strings.HasPrefix(strings.ToLower(test), "test"+strings.ReplaceAll(other.Name, "_", ""))
+				if begins && len(other.Name) > len(owner) {
+					owner = other.Name
+				}
+			}
+			if owner != s.Name {
+				i.say("%s is among the tests of %s/%s: its name must begin with %s, for Bazel to run it there", test, c.Name, s.Name, TestName(s.Name))
+			}
+		}
+	}
 }
 
 // begins looks at the first lines of a page: its place, title, and links.

@@ -165,6 +165,7 @@ func TestInventory(t *testing.T) {
 		"TODO in main.go":   {"tcp/read/main.go", "func", "// TODO: more\nfunc", []string{"tcp/read/main.go: TODO on line 4"}},
 		"TODO in main.js":   {"tcp/read/main.js", "function", "// TODO: more\nfunction", []string{"tcp/read/main.js: TODO on line 1"}},
 		"TODO in a proof":   {"integration/tcp/read_linux_test.go", "func", "// TODO: more\nfunc", []string{"integration/tcp/read_linux_test.go: TODO on line 1"}},
+		"another's test":    {"integration/tcp/read_linux_test.go", "TestReadWire", "TestWire", []string{"TestWire is among the tests of tcp/read: its name must begin with TestRead, for Bazel to run it there"}},
 		"no proofs":         {"integration/tcp/read_test.go", "", gone, []string{"integration/tcp/read_test.go is missing: the proofs of tcp/read", en + ": it must name a test of its own, as TestReadWire", zh + ": it must name a test of its own, as TestReadWire", "TestReadAll, and there is no such test", "TestReadAll, and there is no such test", "TestReadAll, and there is no such test"}},
 
 		"typed code":         {"CONTRIBUTING.md", "See", "<details>\n\n- ```Go\n  x\n  ```\n\n</details>\n\nSee", []string{"CONTRIBUTING.md: the code on line 5 is typed, and nobody has run it: include it, as <!-- weave: PATH#NAME -->"}},
