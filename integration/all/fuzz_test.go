@@ -121,7 +121,7 @@ func run(t testing.TB, on *lab.Host, cmd *exec.Cmd) end {
 	buf := make([]byte, 65536)
 	n, _ := out.Read(buf)
 	stdout.Write(buf[:n])
-	if name := filepath.Base(cmd.Path); n > 0 && name != "ttl" && name != "scopes" { // it is somewhere else in Bazel
+	if name := filepath.Base(cmd.Path); n > 0 && name != "ttl" && name != "scopes" { // these two end by themselves
 		cmd.Process.Signal(syscall.SIGTERM) // an error: it has ended already
 	}
 	_, err = io.Copy(&stdout, out)
