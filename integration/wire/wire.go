@@ -171,13 +171,18 @@ var unreachable = map[layers.ICMPv4TypeCode]string{
 // The cable between two namespaces has a queue for each processor, so what the
 // kernel sends (a delayed ACK) can be overtaken by what the program sends. Linux
 // counts a socket's packets in IPv4's identification; segments that no socket
-// sends, and the SYN, ACK, have 0 there, and stay where they are.
+// sends, and the SYN, ACK, have 0 there, and stay where they are, as does what has come
+// already.
 func asSent(packets []gopacket.Packet) []gopacket.Packet {
 	type socket struct {
 		flow
 		syns int // of a port's connections, which this is
 	}
-	syns, places, ids := map[flow]int{}, map[socket][]int{}, map[gopacket.Packet]uint16{}
+	type number struct {
+		socket
+		id uint16
+	}
+	syns, places, ids, come := map[flow]int{}, map[socket][]int{}, map[gopacket.Packet]uint16{}, map[number]bool{}
 	for i, packet := range packets {
 		ip, is4 := packet.NetworkLayer().(*layers.IPv4)
 		tcp, isTCP := packet.TransportLayer().(*layers.TCP)
@@ -188,9 +193,9 @@ func asSent(packets []gopacket.Packet) []gopacket.Packet {
 		if tcp.SYN {
 			syns[of]++
 		}
-		if ip.Id != 0 {
-			sock := socket{of, syns[of]}
-			places[sock], ids[packet] = append(places[sock], i), ip.Id
+		if n := (number{socket{of, syns[of]}, ip.Id}); n.id != 0 && !come[n] {
+			come[n] = true
+			places[n.socket], ids[packet] = append(places[n.socket], i), n.id
 		}
 	}
 	sent := slices.Clone(packets)

@@ -195,6 +195,7 @@ func TestOvertaken(t *testing.T) {
 		return slices.ContainsFunc(packets, func(p gopacket.Packet) bool { return p.TransportLayer().(*layers.TCP).RST })
 	})
 	assert.Equal(t, brief(Events(packets)), want)
+	assert.Equal(t, brief(Events(append(packets, again))), want) // behind the RST, too
 }
 
 func tcpOf(packets []gopacket.Packet) (of []gopacket.Packet) {
