@@ -280,7 +280,11 @@ func TestMute(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			code, out, stderr := said(t, append([]string{"-patience=1s", "tcp_server:half_open"}, shell(t, c.program)...)...)
+			patience := patient
+			if strings.HasPrefix(c.word, "no such line in 1s") {
+				patience = "-patience=1s" // in vain
+			}
+			code, out, stderr := said(t, append([]string{patience, "tcp_server:half_open"}, shell(t, c.program)...)...)
 			assert.Equal(t, code, 1, stderr)
 			assert.Assert(t, regexp.MustCompile(c.word).MatchString(out), out)
 			assert.Assert(t, strings.Contains(out, "your program has not said what it has to say first"), out)
