@@ -94,7 +94,6 @@ func TestHostilePeers(t *testing.T) {
 			h := lab.NewHost(t, "h")
 			p := s.Start(t, h, "-addr", "127.0.0.1:0")
 			addr := p.Ready()
-			s.Serves(t, p, peer.DialTCP(t, h, addr)) // what it opens only once, it has
 			before := peer.SocketsAmong(peer.Descriptors(t, p))
 
 			const each, waves = 4, 3

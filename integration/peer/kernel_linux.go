@@ -30,14 +30,6 @@ func SocketsAmong(descriptors []string) (n int) {
 	return n
 }
 
-// SetSysctl writes a setting of the kernel's, as in "net/ipv4/ip_forward", on a host.
-func SetSysctl(t *testing.T, on *lab.Host, name, value string) {
-	t.Helper()
-	var err error
-	on.Do(func() { err = os.WriteFile("/proc/sys/"+name, []byte(value), 0) })
-	assert.NilError(t, err)
-}
-
 // TCPSocket is a line of /proc/net/tcp (proc(5), the kernel's proc_net_tcp.rst).
 type TCPSocket struct {
 	Local, Remote, State, Timer int

@@ -126,7 +126,30 @@ func Until(t *testing.T, what string, is func() bool) {
 			return poll.Success()
 		}
 		return poll.Continue("waiting until %s", what)
-	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(time.Millisecond))
+	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(4*time.Millisecond))
+}
+
+// SetSysctl writes a setting of the kernel's, as in "net/ipv4/ip_forward", on a host.
+func SetSysctl(t *testing.T, on *lab.Host, name, value string) {
+	t.Helper()
+	var err error
+	on.Do(func() { err = os.WriteFile("/proc/sys/"+name, []byte(value), 0) })
+	assert.NilError(t, err)
+}
+
+// Overfill returns how many bytes are more than the kernels at both ends of a TCP
+// connection keep, of connections that are made on the host from now on: 4 MiB where it
+// is a namespace, whose kernel is told to keep little (tcp_rmem and tcp_wmem in tcp(7)),
+// and 64 MiB on the machine itself.
+func Overfill(t *testing.T, on *lab.Host) int {
+	t.Helper()
+	if !lab.Isolated() {
+		return 64 << 20
+	}
+	for _, buffer := range []string{"tcp_rmem", "tcp_wmem"} {
+		SetSysctl(t, on, "net/ipv4/"+buffer, "4096 65536 262144")
+	}
+	return 4 << 20
 }
 
 // Noise returns n bytes of which no two are likely to be mistaken.
