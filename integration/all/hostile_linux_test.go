@@ -332,9 +332,9 @@ func TestHostileSignalInMidTransfer(t *testing.T) {
 		t.Run(s.Section, func(t *testing.T) {
 			t.Parallel()
 			h := lab.NewHost(t, "h")
+			data := peer.Noise(peer.Overfill(t, h))
 			p := s.Start(t, h, "-addr", "127.0.0.1:0")
 			conn := peer.DialTCP(t, h, p.Ready())
-			data := peer.Noise(16 << 20)
 			moving := make(chan struct{})
 			go func() {
 				conn.Write(data[:1<<20])
