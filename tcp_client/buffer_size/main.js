@@ -46,5 +46,5 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 
 function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+  return /:/.test(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
 }

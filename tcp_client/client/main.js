@@ -35,7 +35,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 
 function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+  return /:/.test(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
 }
 
 function quote (data) {

@@ -24,7 +24,7 @@ function blocked () {
   if (!net.BlockList.isBlockList) throw new Error('this Node has no option blockList')
   const list = new net.BlockList()
   const [network, prefix] = block.split('/')
-  list.addSubnet(network, +prefix, net.isIPv6(network) ? 'ipv6' : 'ipv4')
+  list.addSubnet(network, +prefix, /:/.test(network) ? 'ipv6' : 'ipv4')
   return list
 }
 
@@ -64,7 +64,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 
 function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+  return /:/.test(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
 }
 
 // ms reads a time as Go writes it: 1m30s, 200ms.

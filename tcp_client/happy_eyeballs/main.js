@@ -59,7 +59,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 
 function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+  return /:/.test(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
 }
 
 // ms reads a time as Go writes it: 1m30s, 200ms.

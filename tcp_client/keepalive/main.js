@@ -49,7 +49,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 
 function at (ip, port) {
-  return net.isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+  return /:/.test(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
 }
 
 // ms reads a time as Go prints it: 500ms, 2s.

@@ -30,6 +30,6 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 // IPv4 only here; no host at all is :: and takes both families.
 function describe (server) {
   const { address, port, family } = server.address()
-  console.log('listening on', net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`)
+  console.log('listening on', /:/.test(address) ? `[${address}]:${port}` : `${address}:${port}`)
   console.log(`address: ${address}\nport: ${port}\nfamily: ${family}`)
 }

@@ -42,5 +42,5 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 
 function at (address, port) {
-  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
+  return /:/.test(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

@@ -75,5 +75,5 @@ function length (data) {
 }
 
 function at ({ address, port }) {
-  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
+  return /:/.test(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

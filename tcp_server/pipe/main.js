@@ -55,5 +55,5 @@ function pipe (socket) {
 }
 
 function at ({ address, port }) {
-  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
+  return /:/.test(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

@@ -43,5 +43,5 @@ function read (socket) {
 }
 
 function at (address, port) {
-  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
+  return /:/.test(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

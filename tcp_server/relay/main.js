@@ -60,5 +60,5 @@ function relay (client) {
 }
 
 function at (address, port) {
-  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
+  return /:/.test(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

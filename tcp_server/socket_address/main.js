@@ -17,7 +17,7 @@ server.on('error', (err) => {
 })
 server.listen(port, host, () => {
   const { address, port } = server.address()
-  console.log('listening on', net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`)
+  console.log('listening on', /:/.test(address) ? `[${address}]:${port}` : `${address}:${port}`)
 })
 
 for (const signal of ['SIGINT', 'SIGTERM']) {

@@ -75,7 +75,7 @@ function pipe (socket) {
 }
 
 function at ({ address, port }) {
-  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
+  return /:/.test(address) ? `[${address}]:${port}` : `${address}:${port}`
 }
 
 // milliseconds reads a time as Go's flags do: 1s, 200ms.

@@ -3,7 +3,6 @@
 //	node udp_client/client/main.js
 'use strict'
 const dgram = require('node:dgram')
-const net = require('node:net')
 const { parseArgs } = require('node:util')
 
 const { addr, message, timeout } = parseArgs({ options: {
@@ -14,7 +13,7 @@ const { addr, message, timeout } = parseArgs({ options: {
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
 // The type chooses the family: a udp4 socket looks up no other address of localhost.
-const socket = dgram.createSocket(net.isIPv6(host) ? 'udp6' : 'udp4')
+const socket = dgram.createSocket(/:/.test(host) ? 'udp6' : 'udp4')
 let timer
 //weave:ask
 // Connecting sends nothing. The kernel notes the peer: it lets in no datagrams but
@@ -56,7 +55,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 
 function at ({ address, port }) {
-  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
+  return /:/.test(address) ? `[${address}]:${port}` : `${address}:${port}`
 }
 
 function quote (data) {

@@ -5,7 +5,6 @@
 'use strict'
 const dgram = require('node:dgram')
 const { once } = require('node:events')
-const net = require('node:net')
 const readline = require('node:readline')
 const { parseArgs } = require('node:util')
 
@@ -15,7 +14,7 @@ const { addr, from } = parseArgs({ options: {
 } }).values
 const [[, host, port], [, ourHost, ourPort]] = [addr, from].map((a) => /^\[?(.*?)\]?:(\d+)$/.exec(a))
 
-const socket = dgram.createSocket(net.isIPv6(ourHost) ? 'udp6' : 'udp4')
+const socket = dgram.createSocket(/:/.test(ourHost) ? 'udp6' : 'udp4')
 socket.on('listening', () => console.log('listening on', at(socket.address())))
 socket.bind(ourPort, ourHost)
 
@@ -72,5 +71,5 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 
 function at ({ address, port }) {
-  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
+  return /:/.test(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

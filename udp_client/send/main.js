@@ -4,7 +4,6 @@
 //	node udp_client/send/main.js --offset 1 --length 3
 'use strict'
 const dgram = require('node:dgram')
-const net = require('node:net')
 const { parseArgs } = require('node:util')
 
 const { addr, message, offset, length } = parseArgs({ options: {
@@ -16,7 +15,7 @@ const { addr, message, offset, length } = parseArgs({ options: {
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
 const data = Buffer.from(message) // a TypedArray or a DataView would do as well
-const socket = dgram.createSocket(net.isIPv6(host) ? 'udp6' : 'udp4')
+const socket = dgram.createSocket(/:/.test(host) ? 'udp6' : 'udp4')
 send(data, +offset, length === undefined ? data.length - offset : +length)
 
 function send (data, offset, length) {
@@ -46,5 +45,5 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 
 function at ({ address, port }) {
-  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
+  return /:/.test(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

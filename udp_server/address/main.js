@@ -4,7 +4,6 @@
 //	node udp_server/address/main.js
 'use strict'
 const dgram = require('node:dgram')
-const net = require('node:net')
 const { parseArgs } = require('node:util')
 
 const { addr, network } = parseArgs({ options: {
@@ -44,5 +43,5 @@ function isGroup (ip) {
 }
 
 function at ({ address, port }) {
-  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
+  return /:/.test(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

@@ -4,7 +4,6 @@
 //	node udp_server/buffer_sizes/main.js --receive=65536
 'use strict'
 const dgram = require('node:dgram')
-const net = require('node:net')
 const { parseArgs } = require('node:util')
 
 const { addr, receive, send } = parseArgs({ options: {
@@ -18,7 +17,7 @@ const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 // 0 leaves the size to the system. setRecvBufferSize and setSendBufferSize do the same
 // later, once the socket is bound.
 const socket = dgram.createSocket({
-  type: net.isIPv6(host) ? 'udp6' : 'udp4',
+  type: /:/.test(host) ? 'udp6' : 'udp4',
   recvBufferSize: Number(receive),
   sendBufferSize: Number(send)
 })
@@ -73,5 +72,5 @@ function isGroup (ip) {
 }
 
 function at ({ address, port }) {
-  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
+  return /:/.test(address) ? `[${address}]:${port}` : `${address}:${port}`
 }

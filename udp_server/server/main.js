@@ -3,7 +3,6 @@
 //	node udp_server/server/main.js
 'use strict'
 const dgram = require('node:dgram')
-const net = require('node:net')
 const { parseArgs } = require('node:util')
 
 const { addr } = parseArgs({ options: {
@@ -12,7 +11,7 @@ const { addr } = parseArgs({ options: {
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
 // A socket has one family from its birth, before any name is resolved.
-const socket = dgram.createSocket(net.isIPv6(host) ? 'udp6' : 'udp4')
+const socket = dgram.createSocket(/:/.test(host) ? 'udp6' : 'udp4')
 socket.on('message', echo)
 socket.on('listening', () => console.log('listening on', at(socket.address())))
 socket.on('error', fail)
@@ -49,5 +48,5 @@ function isGroup (ip) {
 }
 
 function at ({ address, port }) {
-  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`
+  return /:/.test(address) ? `[${address}]:${port}` : `${address}:${port}`
 }
