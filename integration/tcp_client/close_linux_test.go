@@ -88,13 +88,13 @@ func TestCloseResetDropsWhatIsUnsent(t *testing.T) {
 }
 
 // Node's destroy drops what is queued in the process: the peer gets what the kernel
-// had taken, which ends within the first piece of the queue. Node 20 calls that piece
-// back without an error, Node 24 does not.
+// had taken, which ends within the first piece of the queue or with it. Node 20 calls
+// that piece back without an error, Node 24 does not.
 func TestCloseNodeDropsItsQueue(t *testing.T) {
 	t.Parallel()
 	queued, bytesWritten, got, calledBack := nodeQueue(t, "destroy")
 	taken := bytesWritten - queued
-	assert.Assert(t, taken <= got && got < taken+1000, "%d written, %d queued, %d arrived", bytesWritten, queued, got)
+	assert.Assert(t, taken <= got && got <= taken+1000, "%d written, %d queued, %d arrived", bytesWritten, queued, got)
 	if harness.NodeMajor(t) < 24 {
 		taken += 1000
 	}
