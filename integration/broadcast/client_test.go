@@ -65,7 +65,7 @@ func TestClientUnicastReachesOne(t *testing.T) {
 		if runtime.GOOS != "linux" {
 			t.Skip("which one, is the system's affair")
 		}
-		clients := []*harness.Program{start("broadcast/client", "--addr", "0.0.0.0:8080")}
+		clients := []*harness.Program{harness.Start(t, h, "broadcast/client", "-addr", "0.0.0.0:8080")}
 		clients[0].Ready()
 		clients = append(clients, start("broadcast/client", "--addr", "0.0.0.0:8080"))
 		clients[1].Ready()

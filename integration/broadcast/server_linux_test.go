@@ -28,6 +28,9 @@ func TestServerLimited(t *testing.T) {
 		lab.Link(t, a, "10.0.0.1/24", b, "10.0.0.2/24")
 		a.Route(t, "0.0.0.0/0", "10.0.0.2")
 		client := listening(t, b)
+		if peer.InOurNode(t) { // TestServerFromChoosesTheInterface has one that succeeds
+			start = harness.Go(t, a)
+		}
 		data, port := broadcastOnce(t, start, "255.255.255.255:8080")
 		client.Line(`10\.0\.0\.1:` + port + `: ` + data)
 		client.Stop()
@@ -43,10 +46,13 @@ func TestServerFromChoosesTheInterface(t *testing.T) {
 		lab.Link(t, a, "10.0.1.1/24", b, "10.0.1.2/24")
 		lab.Link(t, a, "10.0.2.1/24", c, "10.0.2.2/24")
 		left, right := listening(t, b), listening(t, c)
-		for _, hop := range []struct {
+		for n, hop := range []struct {
 			from string
 			to   *harness.Program
 		}{{"10.0.1.1", left}, {"10.0.2.1", right}, {"10.0.1.1", left}, {"10.0.2.1", right}} {
+			if n == 2 { // the first two have been sent: these show that each came to one only
+				start = harness.Go(t, a)
+			}
 			s := start("broadcast/server", "--addr", "255.255.255.255:8080", "--from", hop.from+":4000", "--count", "1")
 			s.Line(`sending to 255\.255\.255\.255:8080 from ` + hop.from + `:4000`)
 			hop.to.Line(hop.from + `:4000: ` + s.Line(sentLine)[0]) // and not the one before
@@ -98,7 +104,7 @@ func TestServerIsNotToldOfACable(t *testing.T) {
 		}
 		server.Exit(0)
 		b.Plug(t, "eth0")
-		server = start("broadcast/server", "--addr", "10.0.0.255:8080", "--interval", "20ms")
+		server = harness.Start(t, a, "broadcast/server", "--addr", "10.0.0.255:8080", "--interval", "20ms")
 		port := broadcasting(server, "10.0.0.255:8080")
 		client.Line(`10\.0\.0\.1:` + port + `: .*`) // and nothing of the first came before it
 		server.Signal(syscall.SIGTERM)

@@ -4,10 +4,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/net/ipv4"
@@ -145,12 +143,7 @@ func TestClientShowsData(t *testing.T) {
 // SIGINT and SIGTERM end it cleanly.
 func TestClientStop(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
-			client := member(start, "multicast/client")
-			client.Signal(sig)
-			client.Line("closed")
-			client.Exit(0)
-		}
+		peer.StopBy(t, func() *harness.Program { return member(start, "multicast/client") })
 	})
 }
 

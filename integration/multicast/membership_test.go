@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"regexp"
 	"strings"
 	"syscall"
@@ -60,7 +59,7 @@ func TestMembershipPrints(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		const other = "239.1.2.3:8080"
 		stranger := joined(t, h, "-group", other)
-		for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		peer.StopBy(t, func() *harness.Program {
 			p := member(start, "multicast/membership", "--leave-after", "3600s")
 			stranger.Line(marker(t, h, "-group", other) + ` TTL 128: ".*"`) // and nothing of this
 			out := peer.Sender(t, h, peer.LoopbackOf(t, h).Name, net.IPv4(127, 0, 0, 1))
@@ -73,10 +72,8 @@ func TestMembershipPrints(t *testing.T) {
 				assert.NilError(t, err)
 				p.Line(regexp.QuoteMeta(out.LocalAddr().String()) + `(?: TTL 7)?: ` + c.shown)
 			}
-			p.Signal(sig)
-			p.Line("closed")
-			p.Exit(0)
-		}
+			return p
+		})
 		stranger.Stop()
 	})
 }
@@ -85,17 +82,13 @@ func TestMembershipPrints(t *testing.T) {
 func TestMembershipLeaveAfter(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		lab.Require(t, "namespaces", lab.Isolated())
-		begin := time.Now()
-		p := member(start, "multicast/membership", "--leave-after", "300ms")
-		p.Line("left .*")
-		assert.Assert(t, time.Since(begin) >= 300*time.Millisecond)
-		p.Stop()
-
 		// Had both left after the same time, then the one that joined first would
 		// have gone before the other.
 		long := member(start, "multicast/membership", "--group", "239.0.0.1:8080", "--leave-after", "3600s")
-		short := member(start, "multicast/membership", "--group", "239.0.0.2:8080", "--leave-after", "1ms")
+		begin := time.Now()
+		short := member(start, "multicast/membership", "--group", "239.0.0.2:8080", "--leave-after", "1s")
 		short.Line(`left 239\.0\.0\.2 on lo`)
+		assert.Assert(t, time.Since(begin) >= time.Second)
 		assert.DeepEqual(t, peer.Memberships(t, h, "lo"), []string{"239.0.0.1", "224.0.0.1"})
 		short.Stop()
 		long.Stop()
@@ -123,11 +116,13 @@ func TestMembershipInTheKernel(t *testing.T) {
 		p.Stop() // closing leaves as well
 		assert.DeepEqual(t, peer.Memberships(t, a, "eth0"), none)
 
-		p = member(start, "multicast/membership", "--interface", "eth0")
-		assert.DeepEqual(t, peer.Memberships(t, a, "eth0"), []string{group, "224.0.0.1"})
-		p.Signal(syscall.SIGKILL) // so does being killed
-		p.ExitSaying(-1, "")
-		assert.DeepEqual(t, peer.Memberships(t, a, "eth0"), none)
+		if !peer.InOurNode(t) { // it has no part in that
+			p = member(start, "multicast/membership", "--interface", "eth0")
+			assert.DeepEqual(t, peer.Memberships(t, a, "eth0"), []string{group, "224.0.0.1"})
+			p.Signal(syscall.SIGKILL) // so does being killed
+			p.ExitSaying(-1, "")
+			assert.DeepEqual(t, peer.Memberships(t, a, "eth0"), none)
+		}
 
 		p = member(start, "multicast/membership", "--leave-after", "1ms", "--interface", "eth0")
 		p.Line(`left 230\.185\.192\.108 on eth0`)

@@ -2,9 +2,7 @@ package multicast
 
 import (
 	"fmt"
-	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -38,6 +36,9 @@ func TestServerTTL(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		plain := peer.Member(t, h, peer.NotesGroup, "lo")
 		for _, ttl := range []int{128, 0, 1, 255} {
+			if peer.InOurNode(t) && (ttl == 128 || ttl == 1) {
+				continue // 128 is in TestServerLoopback, 7 in TestServerOptions
+			}
 			args := []string{"--count", "1"}
 			if ttl != 128 {
 				args = append(args, "--ttl", fmt.Sprint(ttl))
@@ -128,14 +129,12 @@ func TestServerCountAndInterval(t *testing.T) {
 // SIGINT and SIGTERM end it cleanly.
 func TestServerStop(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		peer.StopBy(t, func() *harness.Program {
 			server := start("multicast/server", "--interval", "3600s")
 			sending(server, peer.NotesGroup, "lo", 128, "on")
 			server.Line(`sent .*`)
-			server.Signal(sig)
-			server.Line("closed")
-			server.Exit(0)
-		}
+			return server
+		})
 	})
 }
 
@@ -146,8 +145,8 @@ func TestServerRefuses(t *testing.T) {
 	h := lab.NewHost(t, "h")
 	for _, ttl := range []string{"256", "4294967297"} {
 		peer.Refuses(t, h, "multicast/server", `want .*-ttl .* `+ttl+` .*`, "-ttl", ttl)
-		harness.Node(t, h)("multicast/server", "--ttl", ttl).ExitSaying(1, `server: want .*-ttl .* `+ttl+`\n`)
 	}
+	harness.Node(t, h)("multicast/server", "--ttl", "256").ExitSaying(1, `server: want .*-ttl .* 256\n`)
 	peer.Refuses(t, h, "multicast/server", `interface "nope0": .*no such network interface`, "-interface", "nope0")
 
 	p := harness.Start(t, h, "multicast/server", "-group", "230.185.192.108:0")

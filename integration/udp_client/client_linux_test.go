@@ -62,14 +62,15 @@ func TestClientHeldUp(t *testing.T) {
 func TestClientLocalhost(t *testing.T) {
 	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
 		peer.Names(t, h, "127.0.0.1 localhost", "::1 localhost") // as in Debian
+		s := server("udp_server/server", "--addr", "localhost:8080")
+		s.Line(`listening on 127\.0\.0\.1:8080`)
 		for _, section := range []string{"udp_client/client", "udp_client/send"} {
-			s := server("udp_server/server", "--addr", "localhost:8080")
-			s.Line(`listening on 127\.0\.0\.1:8080`)
 			c := client(section, "--addr", "localhost:8080")
 			c.Await(`received 5 bytes from 127\.0\.0\.1:8080: "hello"`)
 			c.Exit(0)
-			s.Stop()
+			s.Line(`127\.0\.0\.1:\d+ IPv4 sent 5 bytes: "hello"`)
 		}
+		s.Stop()
 	})
 }
 

@@ -92,6 +92,9 @@ func TestConnectPeerOnly(t *testing.T) {
 			{"[::1]", "[::1]"},
 			{"127.0.0.1", ""},
 		} {
+			if peer.InOurNode(t) && n == 0 {
+				continue // so it is in the tests below
+			}
 			at := fmt.Sprintf("%s:808%d", c.ip, n) // other ports each time: a child may hold one until its exec
 			remote, other := peer.ListenUDP(t, h, "udp", at), peer.ListenUDP(t, h, "udp", c.ip+":0")
 			samePort := peer.ListenUDP(t, h, "udp4", fmt.Sprintf("127.0.0.2:808%d", n))

@@ -45,10 +45,13 @@ func TestBufferSizesKernel(t *testing.T) {
 		receiveMost, sendMost := limit(t, "rmem_max"), limit(t, "wmem_max")
 		for _, c := range []struct{ receive, send, receives, sends int }{
 			{0, 0, limit(t, "rmem_default"), limit(t, "wmem_default")},
-			{10_000, 20_000, 20_000, 40_000},
-			{receiveMost + 1, 1<<31 - 1, 2 * receiveMost, 2 * sendMost},
+			{10_000, 1<<31 - 1, 20_000, 2 * sendMost},
+			{receiveMost + 1, 20_000, 2 * receiveMost, 40_000},
 			{1, 1, 0, 0}, // as little as there is
 		} {
+			if peer.InOurNode(t) && c.receive != 0 && c.receive != 10_000 {
+				continue // to Node a size is a size
+			}
 			p, _, receive, send := sized(start, "--addr", "127.0.0.1:0", "--receive", fmt.Sprint(c.receive), "--send", fmt.Sprint(c.send))
 			if c.receive == 1 {
 				least, err := strconv.Atoi(receive)
@@ -104,6 +107,9 @@ func TestBufferSizesHeldUp(t *testing.T) {
 					ends(p, fmt.Sprintf(dropped, 10), fmt.Sprintf("%d datagrams, %d bytes", n+1, 100*n+17))
 				} else {
 					ends(p, dropped, fmt.Sprintf("%d datagrams, %d bytes", n+1, 100*n+17))
+				}
+				if peer.InOurNode(t) {
+					return // that it asks for what it was told is in TestBufferSizesKernel
 				}
 				kept = append(kept, n)
 			}

@@ -1,4 +1,5 @@
-// Two workers of a cluster bind one port, and each joins the group.
+// Two workers of a cluster bind one port, and each joins the group. Then their parent joins
+// with a socket that it has not bound.
 'use strict'
 const cluster = require('node:cluster')
 const dgram = require('node:dgram')
@@ -8,7 +9,12 @@ if (cluster.isPrimary) {
     console.log(said)
     next()
   })
-  fork(() => fork(() => process.exit()))
+  fork(() => fork(() => {
+    const socket = dgram.createSocket('udp4')
+    socket.addMembership('230.185.192.108', '127.0.0.1')
+    console.log(socket.address().address, socket.address().port)
+    process.exit()
+  }))
 } else {
   const socket = dgram.createSocket('udp4') // without reuseAddr: the workers share what the first has bound
   socket.bind(8080, () => {
