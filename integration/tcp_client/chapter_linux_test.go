@@ -27,7 +27,7 @@ func awaitProcTCP(t *testing.T, on *lab.Host, what string, like func(peer.TCPSoc
 			}
 		}
 		return poll.Continue("no socket is %s: %+v", what, all)
-	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(5*time.Millisecond))
+	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(10*time.Millisecond))
 }
 
 // awaitGone waits until the kernel has no end of a connection with that port any more:
