@@ -27,7 +27,7 @@ func awaitProcTCP(t *testing.T, on *lab.Host, what string, like func(peer.TCPSoc
 			}
 		}
 		return poll.Continue("no socket is %s: %+v", what, all)
-	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(5*time.Millisecond))
+	}, poll.WithTimeout(harness.Patience()), poll.WithDelay(10*time.Millisecond))
 }
 
 // awaitGone waits until the kernel has no end of a connection with that port any more:
@@ -94,6 +94,26 @@ func clientSocket(t *testing.T, p *harness.Program) int {
 	fds := peer.SocketsOf(t, p)
 	assert.Equal(t, len(fds), 1)
 	return fds[0]
+}
+
+// socketAt returns a duplicate of that one of a program's sockets that is the other end
+// of a connection of the test's.
+func socketAt(t *testing.T, p *harness.Program, conn *net.TCPConn) int {
+	t.Helper()
+	port := func(addr unix.Sockaddr, err error) int {
+		if in, ok := addr.(*unix.SockaddrInet4); ok && err == nil {
+			return in.Port
+		}
+		return 0
+	}
+	for _, fd := range peer.SocketsOf(t, p) {
+		local, remote := port(unix.Getsockname(fd)), port(unix.Getpeername(fd))
+		if local == peer.TCPPort(conn.RemoteAddr()) && remote == peer.TCPPort(conn.LocalAddr()) {
+			return fd
+		}
+	}
+	t.Fatalf("no socket of %s is the other end of %v", p.Section, conn.LocalAddr())
+	return -1
 }
 
 // assertKeepAlive checks what the kernel has: whether keep-alive is on, and its

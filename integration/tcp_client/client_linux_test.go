@@ -45,7 +45,9 @@ func TestClientByName(t *testing.T) {
 		}
 		for _, c := range []struct{ has, other string }{{four, six}, {six, four}} {
 			ln := peer.ListenTCP(t, server, c.has)
-			finds(ln)
+			if c.has == four || !inOurNode(t) { // it tries IPv6 first, and then no other
+				finds(ln)
+			}
 			silent, _ := roomlessListener(t, server, c.other)
 			finds(ln)
 			silent.Close()

@@ -71,7 +71,7 @@ func TestCloseResetDropsWhatIsUnsent(t *testing.T) {
 		peer.Write(t, remote, unread)
 		wrote := make(chan int)
 		go func() {
-			n, _ := conn.Write(make([]byte, 16<<20))
+			n, _ := conn.Write(make([]byte, 1<<20))
 			wrote <- n
 		}()
 		awaitShutWindow(t, h, peer.TCPPort(conn.LocalAddr()), peer.TCPPort(ln.Addr()))

@@ -51,23 +51,21 @@ func TestCloseTranscript(t *testing.T) {
 // is received.
 func TestCloseEnd(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		for _, args := range [][]string{nil, {"--how", "end"}} {
-			client, remote := dialled(t, h, start, "close", args...)
-			client.Line("ended: sent FIN, still reading")
-			assert.Equal(t, readToFIN(t, remote), "")
-			for _, c := range []struct{ data, shown string }{
-				{"still there?", `"still there\?"`},
-				{"caf\u00e9\n", `"café\\n"`},
-				{strings.Repeat("x", 64), `"x{64}"`},
-				{strings.Repeat("x", 65), `"x{64}"`},
-			} {
-				peer.Write(t, remote, c.data)
-				client.Line(fmt.Sprintf(`received %d bytes: %s`, len(c.data), c.shown))
-			}
-			remote.Close()
-			client.Line("closed")
-			client.Exit(0)
+		client, remote := dialled(t, h, start, "close") // with the flag: TestCloseEndWithUnreadData
+		client.Line("ended: sent FIN, still reading")
+		assert.Equal(t, readToFIN(t, remote), "")
+		for _, c := range []struct{ data, shown string }{
+			{"still there?", `"still there\?"`},
+			{"caf\u00e9\n", `"café\\n"`},
+			{strings.Repeat("x", 64), `"x{64}"`},
+			{strings.Repeat("x", 65), `"x{64}"`},
+		} {
+			peer.Write(t, remote, c.data)
+			client.Line(fmt.Sprintf(`received %d bytes: %s`, len(c.data), c.shown))
 		}
+		remote.Close()
+		client.Line("closed")
+		client.Exit(0)
 	})
 }
 

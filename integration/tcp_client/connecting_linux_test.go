@@ -200,15 +200,29 @@ func TestConnectingAborted(t *testing.T) {
 		assert.Equal(t, stateOf(t, h, first.Port()), 0)
 
 		// When another attempt that began later sends its SYN again, this one would have.
-		other := attempt(start, nowhere, "--timeout", "1h")
+		dialNowhere(t, h)
 		events := c.Await("the other's SYN again", func(events []wire.Event) bool {
 			return slices.ContainsFunc(events, func(e wire.Event) bool { return e.Kind == wire.SYNAgain && e.From != first })
 		})
-		stopWaiting(t, other, syscall.SIGTERM)
 		for _, e := range events {
 			assert.Assert(t, e.From != first || e.Time.Before(ended), "%v", events)
 		}
 	})
+}
+
+// dialNowhere has a plain socket begin to connect to where nobody answers.
+func dialNowhere(t *testing.T, on *lab.Host) {
+	t.Helper()
+	to := netip.MustParseAddrPort(nowhere)
+	var fd int
+	var err error
+	on.Do(func() {
+		if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err == nil {
+			t.Cleanup(func() { unix.Close(fd) })
+			err = unix.Connect(fd, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())})
+		}
+	})
+	assert.ErrorIs(t, err, unix.EINPROGRESS)
 }
 
 // stateOf returns the state of the host's socket with that port, 0 if there is none.
@@ -272,11 +286,14 @@ func TestConnectingBlocked(t *testing.T) {
 				client.ExitSaying(1, `connecting: dial tcp \S+: `+block+` is blocked\n`)
 			} else if harness.NodeMajor(t) < 22 {
 				client.ExitSaying(1, `connecting: this Node has no option blockList\n`)
+				break // whatever the address
 			} else {
 				client.ExitSaying(1, `connecting: IP\(\S+\) is blocked by net.BlockList\n`)
 			}
 		}
-		attempt(start, peer.Here).ExitSaying(1, `connecting: `+refusedThere(peer.Here)+`\n`) // nobody is blocked
+		var err error
+		h.Do(func() { _, err = net.Dial("tcp", peer.Here) }) // what does go is seen
+		assert.ErrorIs(t, err, unix.ECONNREFUSED)
 		assert.Equal(t, c.Await("a RST", peer.Seen(wire.RST, 1))[0].Kind, wire.SYN)
 		assert.Equal(t, len(c.Settle()), 2) // and these are all
 	})
@@ -327,53 +344,56 @@ func TestConnectingName(t *testing.T) {
 // "readOnly" FIN_WAIT2. 'ready' follows 'connect'. Before all that a socket is "open" too.
 func TestConnectingNodeStates(t *testing.T) {
 	t.Parallel()
+	h := lab.NewHost(t, "h")
+	p := harness.NodeScript(t, h, `
+		let socket
+		const tell = (event) => console.log(event, socket.readyState, socket.connecting, socket.pending)
+		process.stdin.on('data', (data) => {
+			if (String(data) === 'end') return socket.end(() => tell('end()'))
+			if (String(data) === 'no more') return process.stdin.destroy()
+			socket = new net.Socket({ allowHalfOpen: true })
+			tell('new')
+			socket.connect(+data, '127.0.0.1')
+			tell('connect()')
+			for (const event of ['connect', 'ready', 'end', 'close']) socket.on(event, () => tell(event))
+			socket.resume()
+		})`)
 	for _, theyEnd := range []bool{true, false} {
-		t.Run(map[bool]string{true: "they end first", false: "we end first"}[theyEnd], func(t *testing.T) {
-			t.Parallel()
-			h := lab.NewHost(t, "h")
-			ln, unblock := roomlessListener(t, h, "127.0.0.1:8080")
-			p := harness.NodeScript(t, h, `
-				const socket = new net.Socket({ allowHalfOpen: true })
-				const tell = (event) => console.log(event, socket.readyState, socket.connecting, socket.pending)
-				tell('new')
-				socket.connect(8080, '127.0.0.1')
-				tell('connect()')
-				for (const event of ['connect', 'ready', 'end', 'close']) socket.on(event, () => tell(event))
-				socket.resume()
-				process.stdin.once('data', () => socket.end(() => { tell('end()'); process.stdin.destroy() }))`)
-			p.Line("new open false true")
-			p.Line(`connect\(\) opening true true`)
-			var port int
-			awaitProcTCP(t, h, "connecting", func(s peer.TCPSocket) bool {
-				port = s.Local
-				return s.Remote == 8080 && s.State == unix.BPF_TCP_SYN_SENT
-			})
-			is := func(state int) {
-				t.Helper()
-				peer.Until(t, fmt.Sprintf("it is in state %d", state), func() bool { return stateOf(t, h, uint16(port)) == state })
-			}
-			unblock()
-			p.Line("connect open false false")
-			p.Line("ready open false false")
-			remote := peer.AcceptTCP(t, ln)
-			is(unix.BPF_TCP_ESTABLISHED)
-			if theyEnd {
-				assert.NilError(t, remote.CloseWrite())
-				p.Line("end writeOnly false false")
-				is(unix.BPF_TCP_CLOSE_WAIT)
-				p.Write("end")
-				p.Line(`end\(\) closed false false`)
-			} else {
-				p.Write("end")
-				p.Line(`end\(\) readOnly false false`)
-				is(unix.BPF_TCP_FIN_WAIT2)
-				assert.NilError(t, remote.CloseWrite())
-				p.Line("end closed false false")
-			}
-			p.Line("close closed false true")
-			p.Exit(0)
+		ln, unblock := roomlessListener(t, h, "127.0.0.1:0")
+		p.Write(fmt.Sprint(peer.TCPPort(ln.Addr())))
+		p.Line("new open false true")
+		p.Line(`connect\(\) opening true true`)
+		var port int
+		awaitProcTCP(t, h, "connecting", func(s peer.TCPSocket) bool {
+			port = s.Local
+			return s.Remote == peer.TCPPort(ln.Addr()) && s.State == unix.BPF_TCP_SYN_SENT
 		})
+		is := func(state int) {
+			t.Helper()
+			peer.Until(t, fmt.Sprintf("it is in state %d", state), func() bool { return stateOf(t, h, uint16(port)) == state })
+		}
+		unblock()
+		p.Line("connect open false false")
+		p.Line("ready open false false")
+		remote := peer.AcceptTCP(t, ln)
+		is(unix.BPF_TCP_ESTABLISHED)
+		if theyEnd {
+			assert.NilError(t, remote.CloseWrite())
+			p.Line("end writeOnly false false")
+			is(unix.BPF_TCP_CLOSE_WAIT)
+			p.Write("end")
+			p.Line(`end\(\) closed false false`)
+		} else {
+			p.Write("end")
+			p.Line(`end\(\) readOnly false false`)
+			is(unix.BPF_TCP_FIN_WAIT2)
+			assert.NilError(t, remote.CloseWrite())
+			p.Line("end closed false false")
+		}
+		p.Line("close closed false true")
 	}
+	p.Write("no more")
+	p.Exit(0)
 }
 
 // Node's timeout is for silence: it goes on after connecting, and closes nothing.

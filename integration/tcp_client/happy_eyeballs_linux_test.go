@@ -359,8 +359,11 @@ func TestHappyEyeballsOrder(t *testing.T) {
 		peer.Names(t, h, "fd00::1 local", "10.0.0.1 local", "2001:db8::1 other", "10.0.0.1 other")
 		peer.ListenTCP(t, server, four)
 		for _, name := range []string{"other:8080", "local:8080"} {
+			if name == "local:8080" && inOurNode(t) {
+				continue // either may be first
+			}
 			p := eyeballs(start, name, "--delay", "1h")
-			if name == "other:8080" || p.Section != "node" && !p.Foreign() { // which asks the system
+			if name == "other:8080" || !p.Foreign() { // which may ask the system
 				p.Line(foundFour)
 			}
 			p.Await("connected to 10\\.0\\.0\\.1:8080 from .*")

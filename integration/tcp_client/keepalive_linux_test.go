@@ -204,43 +204,31 @@ func TestKeepaliveNodeRoundsDown(t *testing.T) {
 // that are accepted, of net.createServer.
 func TestKeepaliveNodeOptions(t *testing.T) {
 	t.Parallel()
-	const options = `{ keepAlive: true, keepAliveInitialDelay: 9000, port: 8080, host: '127.0.0.1' }`
-	of := func(t *testing.T, p *harness.Program) {
-		t.Helper()
-		for _, c := range []struct{ level, name, want int }{
-			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 9},
-		} {
-			assert.Equal(t, peer.Option(t, p, false, c.level, c.name), c.want)
-		}
+	h := lab.NewHost(t, "h")
+	ln := peer.ListenTCP(t, h, "127.0.0.1:8080")
+	p := harness.NodeScript(t, h, `
+		const options = { keepAlive: true, keepAliveInitialDelay: 9000 }
+		const server = net.createServer(options, (socket) => {
+			console.log('accepted')
+			socket.resume().on('end', () => server.close(() => console.log('closed')))
+		}).listen(8081, '127.0.0.1', () => {
+			console.log('listening')
+			net.connect({ port: 8080, host: '127.0.0.1', ...options }, () => console.log('connected')).resume()
+		})`)
+	p.Line("listening")
+	p.Line("connected")
+	remote := peer.AcceptTCP(t, ln)
+	client := peer.DialTCP(t, h, "127.0.0.1:8081")
+	p.Line("accepted")
+	for _, conn := range []*net.TCPConn{remote, client} {
+		fd := socketAt(t, p, conn)
+		assert.Equal(t, tcpOption(t, fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE), 1)
+		assert.Equal(t, tcpOption(t, fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE), 9)
 	}
-	t.Run("connect", func(t *testing.T) {
-		t.Parallel()
-		h := lab.NewHost(t, "h")
-		ln := peer.ListenTCP(t, h, "127.0.0.1:8080")
-		p := harness.NodeScript(t, h, `require('node:net').connect(`+options+`, () => console.log('connected')).resume()`)
-		remote := peer.AcceptTCP(t, ln)
-		p.Line("connected")
-		of(t, p)
-		assert.NilError(t, remote.Close())
-		p.Exit(0)
-	})
-	t.Run("createServer", func(t *testing.T) {
-		t.Parallel()
-		h := lab.NewHost(t, "h")
-		p := harness.NodeScript(t, h, `
-			const server = require('node:net').createServer(`+options+`, (socket) => {
-				console.log('accepted')
-				socket.resume().on('end', () => server.close(() => console.log('closed')))
-			}).listen(8080, '127.0.0.1', () => console.log('listening'))`)
-		p.Line("listening")
-		client := peer.DialTCP(t, h, "127.0.0.1:8080")
-		p.Line("accepted")
-		of(t, p)
-		assert.NilError(t, client.Close())
-		p.Line("closed")
-		p.Exit(0)
-	})
+	assert.NilError(t, remote.Close())
+	assert.NilError(t, client.Close())
+	p.Line("closed")
+	p.Exit(0)
 }
 
 // cutOff is a connection from a host to another whose cable is then pulled. Its own

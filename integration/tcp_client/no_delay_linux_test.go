@@ -352,38 +352,50 @@ func TestNoDelayDefaults(t *testing.T) {
 	for _, conn := range []*net.TCPConn{dialed, peer.AcceptTCP(t, ln)} {
 		control(t, conn, func(fd int) { assert.Equal(t, tcpOption(t, fd, unix.IPPROTO_TCP, unix.TCP_NODELAY), 1) })
 	}
-	for script, want := range map[string]int{
-		"net.connect(8080, '127.0.0.1', told)":                                           0,
-		"net.connect({ port: 8080, host: '127.0.0.1', noDelay: true }, told)":            1,
-		"net.connect(8080, '127.0.0.1', told).setNoDelay()":                              1,
-		"net.connect({ port: 8080, host: '127.0.0.1' }, told).setNoDelay(false)":         0,
-		"net.createServer(told).listen(8080, '127.0.0.1', listening)":                    0,
-		"net.createServer({ noDelay: true }, told).listen(8080, '127.0.0.1', listening)": 1,
-	} {
-		t.Run(script, func(t *testing.T) {
-			t.Parallel()
-			h := lab.NewHost(t, "h")
-			server := strings.Contains(script, "createServer")
-			var ln *net.TCPListener
-			if !server {
-				ln = peer.ListenTCP(t, h, "127.0.0.1:8080")
-			}
-			p := harness.NodeScript(t, h, `
-				function listening () { console.log('listening') }
-				function told () { console.log('connected') }
-				`+script)
-			if server {
-				p.Line("listening")
-				peer.DialTCP(t, h, "127.0.0.1:8080")
-			} else {
-				peer.AcceptTCP(t, ln)
-			}
-			p.Line("connected")
-			assert.Equal(t, peer.Option(t, p, false, unix.IPPROTO_TCP, unix.TCP_NODELAY), want)
-			p.Signal(syscall.SIGKILL)
-			assert.Equal(t, p.Wait(), -1)
-		})
+
+	sockets := []struct {
+		of   string
+		want int
+	}{
+		{"net.connect(8080, '127.0.0.1')", 0},
+		{"net.connect({ port: 8080, host: '127.0.0.1', noDelay: true })", 1},
+		{"net.connect(8080, '127.0.0.1').setNoDelay()", 1},
+		{"net.connect({ port: 8080, host: '127.0.0.1' }).setNoDelay(false)", 0},
+		{"net.createServer(told).listen(8080, '127.0.0.1')", 0},
+		{"net.createServer({ noDelay: true }, told).listen(8080, '127.0.0.1')", 1},
 	}
+	var script strings.Builder
+	var remotes []func() *net.TCPConn
+	for n, c := range sockets {
+		port := fmt.Sprint(8081 + n)
+		event := "connect"
+		if strings.Contains(c.of, "createServer") {
+			event = "listening"
+			remotes = append(remotes, func() *net.TCPConn { return peer.DialTCP(t, h, "127.0.0.1:"+port) })
+		} else {
+			ln := peer.ListenTCP(t, h, "127.0.0.1:"+port)
+			remotes = append(remotes, func() *net.TCPConn { return peer.AcceptTCP(t, ln) })
+		}
+		fmt.Fprintf(&script, "await once(%s, '%s')\n", strings.Replace(c.of, "8080", port, 1), event)
+	}
+	p := harness.NodeScript(t, h, `
+		const { once } = require('node:events')
+		function told () { console.log('accepted') }
+		async function main () {
+			`+script.String()+`
+			console.log('connected and listening')
+		}
+		main()`)
+	p.Line("connected and listening")
+	for n, c := range sockets {
+		remote := remotes[n]()
+		if strings.Contains(c.of, "told") {
+			p.Line("accepted")
+		}
+		assert.Equal(t, tcpOption(t, socketAt(t, p, remote), unix.IPPROTO_TCP, unix.TCP_NODELAY), c.want, c.of)
+	}
+	p.Signal(syscall.SIGKILL)
+	assert.Equal(t, p.Wait(), -1)
 }
 
 // Corked, Node queues in the program: the kernel is given nothing.

@@ -21,14 +21,18 @@ func TestNoDelayDelivers(t *testing.T) {
 		for _, c := range []struct {
 			message string
 			writes  int
+			node    bool // the rest is in TestNoDelaySegments, and it has no limits
 			args    []string
 		}{
-			{"x", 1, nil},
-			{long, 1024, nil},
-			{long, 1024, []string{"--no-delay=false"}},
-			{long, 1, []string{"--cork"}},
-			{long, 1, []string{"--cork", "--no-delay=false"}},
+			{"x", 1, false, nil},
+			{long, 1024, true, nil},
+			{long, 1024, false, []string{"--no-delay=false"}},
+			{long, 1, false, []string{"--cork"}},
+			{long, 1, true, []string{"--cork", "--no-delay=false"}},
 		} {
+			if inOurNode(t) && !c.node {
+				continue
+			}
 			client, remote := dialled(t, h, start, "no_delay", append(c.args, "--message", c.message)...)
 			client.Line(fmt.Sprintf("wrote %d bytes in %d writes", len(c.message), c.writes))
 			assert.NilError(t, remote.CloseWrite())

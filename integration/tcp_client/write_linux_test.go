@@ -27,7 +27,7 @@ func TestWriteDeadlockOfAWriterThatDoesNotRead(t *testing.T) {
 	conn := peer.DialTCP(t, h, server.Ready())
 	here, there := peer.TCPPort(conn.LocalAddr()), peer.TCPPort(conn.RemoteAddr())
 
-	data := peer.Noise(16 << 20)
+	data := peer.Noise(2 << 20)
 	done := make(chan error)
 	go func() {
 		_, err := conn.Write(data)
@@ -54,10 +54,10 @@ func TestWriteReadsWhileItWrites(t *testing.T) {
 	t.Parallel()
 	h := smallBuffers(t)
 	server := harness.Start(t, h, "tcp_server/server", "-addr", "127.0.0.1:0")
-	client := harness.Start(t, h, "tcp_client/write", "-addr", server.Ready(), "-bytes", "16777216")
+	client := harness.Start(t, h, "tcp_client/write", "-addr", server.Ready(), "-bytes", "2097152")
 	client.Line(`connected to .*`)
-	client.Line(`wrote 16777216 bytes in 256 writes`)
-	client.Line(`received 16777216 bytes`)
+	client.Line(`wrote 2097152 bytes in 32 writes`)
+	client.Line(`received 2097152 bytes`)
 	client.Line("closed")
 	client.Exit(0)
 	server.Stop()
