@@ -55,7 +55,7 @@ func testPipesAll(t *testing.T, section string, args ...string) {
 		server := start("tcp_server/"+section, append(args, "--addr", "127.0.0.1:0", "--to", file)...)
 		addr := server.Ready()
 
-		const connections, each = 8, 4 << 20
+		const connections, each = 8, 512 << 10
 		data := make([][]byte, connections)
 		errs := make(chan error)
 		for i := range connections {

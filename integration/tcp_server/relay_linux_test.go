@@ -83,9 +83,7 @@ func TestRelayKilled(t *testing.T) {
 func TestRelayWaits(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		lab.Require(t, "namespaces", lab.Isolated())
-		for _, name := range []string{"tcp_rmem", "tcp_wmem"} { // the kernel keeps little, too
-			peer.SetSysctl(t, h, "net/ipv4/"+name, "4096 65536 262144")
-		}
+		size := 2 * peer.Overfill(t, h) // of which the kernels keep little, too
 		relay, addr, target := relays(t, h, start)
 		client, server := relayed(t, h, relay, addr, target)
 		memory := func() (kB int) {
@@ -97,7 +95,6 @@ func TestRelayWaits(t *testing.T) {
 			return kB
 		}
 		before := memory()
-		const size = 32 << 20
 		data := peer.Noise(size)
 		sent := make(chan error, 1)
 		go func() {

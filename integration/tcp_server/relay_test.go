@@ -114,12 +114,12 @@ func TestRelayHalfClose(t *testing.T) {
 	})
 }
 
-// 16 MiB each way at the same time, more than all buffers hold.
+// Each way at the same time more than all buffers hold.
 func TestRelayBothWaysAtOnce(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		size := peer.Overfill(t, h)
 		relay, addr, target := relays(t, h, start)
 		client, server := relayed(t, h, relay, addr, target)
-		const size = 16 << 20
 		there, back := peer.Noise(size), peer.Noise(size+1)
 		errs := make(chan error)
 		for _, c := range []struct {
@@ -191,6 +191,7 @@ func TestRelayReset(t *testing.T) {
 // Whoever does not read keeps nobody else waiting.
 func TestRelayStuckClient(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		peer.Overfill(t, h) // and so it soon is stuck
 		relay, addr, target := relays(t, h, start)
 		stuck, _ := relayed(t, h, relay, addr, target)
 		peer.Pour(t, stuck)
