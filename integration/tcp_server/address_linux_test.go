@@ -50,7 +50,8 @@ func TestAddressZone(t *testing.T) {
 			c.Stop()
 			s.Stop()
 
-			s = in(t, other)("tcp_server/address", "--addr", "[fe80::1%eth0]:8080")
+			// Whom a client would come to that took the wrong interface, in either language.
+			s = harness.Start(t, other, "tcp_server/address", "-addr", "[fe80::1%eth0]:8080")
 			said(t, s, "fe80::1%eth0", "IPv6")
 			for _, zone := range []string{"", "%nope"} {
 				addr := "[fe80::1" + zone + "]:8080"

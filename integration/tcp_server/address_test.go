@@ -50,11 +50,15 @@ func reached(t *testing.T, on *lab.Host, ready string, ips ...string) {
 // address that they stand for.
 func TestAddress(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		for _, c := range []struct{ addr, ip, family, reach string }{
+		cases := []struct{ addr, ip, family, reach string }{
 			{"127.0.0.2:0", "127.0.0.2", "IPv4", "127.0.0.2"},
-			{"[::1]:0", "::1", "IPv6", "::1"},
 			{":0", "::", "IPv6", "127.0.0.1 ::1"},
-		} {
+			{"[::1]:0", "::1", "IPv6", "::1"},
+		}
+		if asksLess(t) {
+			cases = cases[:2] // TestAddressEverywhere has Node on [::1]
+		}
+		for _, c := range cases {
 			server := start("tcp_server/address", "--addr", c.addr)
 			reached(t, h, said(t, server, c.ip, c.family), strings.Fields(c.reach)...)
 			server.Stop()
@@ -79,7 +83,7 @@ func TestAddressEverywhere(t *testing.T) {
 		server := node("tcp_server/address", "--addr", "0.0.0.0:8080")
 		reached(t, h, said(t, server, "0.0.0.0", "IPv4"), "127.0.0.1")
 		six := node("tcp_server/address", "--addr", "[::1]:8080")
-		said(t, six, "::1", "IPv6")
+		reached(t, h, said(t, six, "::1", "IPv6"), "::1")
 		six.Stop()
 		server.Stop()
 	})
@@ -89,12 +93,13 @@ func TestAddressEverywhere(t *testing.T) {
 // address was there at once.
 func TestAddressNodeTooSoon(t *testing.T) {
 	t.Parallel()
-	for args, want := range map[string]string{`0, '127.0.0.1'`: "null", "0": "an address"} {
-		p := harness.NodeScript(t, lab.NewHost(t, "h"), `
+	p := harness.NodeScript(t, lab.NewHost(t, "h"), `
+		for (const args of [[0, '127.0.0.1'], [0]]) {
 			const server = require('node:net').createServer()
-			server.listen(`+args+`, () => server.close())
-			console.log(server.address() === null ? 'null' : 'an address')`)
-		p.Line(want)
-		p.Exit(0)
-	}
+			server.listen(...args, () => server.close())
+			console.log(server.address() === null ? 'null' : 'an address')
+		}`)
+	p.Line("null")
+	p.Line("an address")
+	p.Exit(0)
 }

@@ -30,8 +30,8 @@ func TestCloseEventVictim(t *testing.T) {
 	conn, err := net.Dial("tcp", addr)
 	assert.NilError(t, err)
 	fmt.Println("from", conn.LocalAddr())
-	for err == nil {
-		_, err = conn.Write(make([]byte, 1<<20))
+	for chunk := make([]byte, 1<<20); err == nil; {
+		_, err = conn.Write(chunk)
 	}
 }
 
@@ -40,6 +40,7 @@ func TestCloseEventVictim(t *testing.T) {
 func TestCloseEventKilledClient(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
+	peer.Overfill(t, h) // and so it soon is in the midst
 	server := harness.Start(t, h, "tcp_server/close_event", "-addr", "127.0.0.1:0")
 	cmd := exec.Command("/proc/self/exe", "-test.run=^TestCloseEventVictim$", "-test.count=1")
 	cmd.Env = append(os.Environ(), victim+"="+server.Ready())

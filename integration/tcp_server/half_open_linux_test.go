@@ -2,6 +2,7 @@ package tcp_server
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -21,11 +22,12 @@ import (
 func TestHalfOpenStates(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
+	data := peer.Noise(peer.Overfill(t, h))
 	server, addr := tcpServer(t, h, "half_open")
-	conn, data := peer.DialTCP(t, h, addr), peer.Noise(32<<20)
+	conn := peer.DialTCP(t, h, addr)
 	peer.Write(t, conn, data)
 	assert.NilError(t, conn.CloseWrite())
-	server.Line(clientAddr(conn) + " ended after 33554432 bytes")
+	server.Line(clientAddr(conn) + fmt.Sprintf(" ended after %d bytes", len(data)))
 
 	client, served := peer.TCPPort(conn.LocalAddr()), peer.TCPPort(conn.RemoteAddr())
 	peer.Until(t, "one half is closed", func() bool {
@@ -38,7 +40,7 @@ func TestHalfOpenStates(t *testing.T) {
 	got, err := io.ReadAll(conn)
 	assert.NilError(t, err)
 	assert.Assert(t, bytes.Equal(got, data))
-	server.Line(clientAddr(conn) + " replied 33554432 bytes")
+	server.Line(clientAddr(conn) + fmt.Sprintf(" replied %d bytes", len(data)))
 	server.Line(clientAddr(conn) + " closed")
 	server.Stop()
 }

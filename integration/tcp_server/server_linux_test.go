@@ -62,10 +62,10 @@ func TestServerSplice(t *testing.T) {
 // any more. When it reads, it gets all.
 func TestServerWaits(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		size := peer.Overfill(t, h)
 		server := start("tcp_server/server", "--addr", "127.0.0.1:0")
 		conn := peer.DialTCP(t, h, server.Ready())
 		server.Line(peer.Of(conn) + "connected")
-		const size = 64 << 20
 		sent := make(chan error, 1)
 		go func() {
 			_, err := conn.Write(make([]byte, size))
@@ -100,17 +100,19 @@ func TestServerDescriptors(t *testing.T) {
 // IPv6, and link-local addresses with their zone.
 func TestServerIPv6(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		server := start("tcp_server/server", "--addr", "[::1]:0")
-		conn := peer.DialTCP(t, h, server.Ready())
-		server.Line(peer.Of(conn) + "connected")
-		peer.Echoes(t, conn, "hello")
-		peer.Finish(t, conn)
-		server.Line(peer.Of(conn) + "closed after 5 bytes")
-		server.Stop()
+		if !asksLess(t) { // a zone within the brackets, below, is more
+			server := start("tcp_server/server", "--addr", "[::1]:0")
+			conn := peer.DialTCP(t, h, server.Ready())
+			server.Line(peer.Of(conn) + "connected")
+			peer.Echoes(t, conn, "hello")
+			peer.Finish(t, conn)
+			server.Line(peer.Of(conn) + "closed after 5 bytes")
+			server.Stop()
+		}
 
 		client := lab.NewHost(t, "client")
 		lab.Link(t, h, "fe80::1/64", client, "fe80::2/64")
-		server = start("tcp_server/server", "--addr", "[fe80::1%eth0]:8080")
+		server := start("tcp_server/server", "--addr", "[fe80::1%eth0]:8080")
 		assert.Equal(t, server.Ready(), "[fe80::1%eth0]:8080")
 		c := harness.Start(t, client, "tcp_client/client", "-addr", "[fe80::1%eth0]:8080")
 		from := regexp.QuoteMeta(c.Line(`connected to \[fe80::1%eth0\]:8080 from (\[fe80:[0-9a-f:]+%eth0\]:\d+)`)[0])

@@ -37,11 +37,15 @@ func meet(t *testing.T, h *lab.Host, start harness.Starter, listen, ip string, l
 // server's, whatever address the client connected to.
 func TestSocketAddress(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		for _, c := range []struct{ listen, dial, family string }{
-			{"127.0.0.1:0", "127.0.0.1", "IPv4"},
+		cases := []struct{ listen, dial, family string }{
 			{"0.0.0.0:0", "127.0.0.1", "IPv4"},
 			{"[::]:0", "::1", "IPv6"},
-		} {
+			{"127.0.0.1:0", "127.0.0.1", "IPv4"},
+		}
+		if asksLess(t) {
+			cases = cases[:1] // where it listens plays no part, and TestSocketAddressZone has IPv6
+		}
+		for _, c := range cases {
 			meet(t, h, start, c.listen, c.dial, func(conn *net.TCPConn) string { return ends(conn, "", c.family) })
 		}
 	})

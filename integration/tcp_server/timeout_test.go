@@ -81,11 +81,13 @@ func TestTimeoutActivity(t *testing.T) {
 // A client that sends and does not read is closed like a silent one.
 func TestTimeoutStuckWrite(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		peer.Overfill(t, h) // and so it soon is stuck
 		server := start("tcp_server/timeout", "--addr", "127.0.0.1:0", "--timeout", "300ms")
 		client := peer.DialTCP(t, h, server.Ready())
 		go func() {
+			chunk := make([]byte, 1<<16)
 			for err := error(nil); err == nil; {
-				_, err = client.Write(make([]byte, 1<<20))
+				_, err = client.Write(chunk)
 			}
 		}()
 		server.Line(peer.Of(client) + `timed out after 300ms`)

@@ -1,12 +1,13 @@
 // What becomes of a reply when nobody asked for allowHalfOpen: sent at once, in
-// process.nextTick or with setImmediate.
+// process.nextTick or with setImmediate, by one connection after the other.
 //
-//	node integration/tcp_server/testdata/half_open.js setImmediate
+//	node integration/tcp_server/testdata/half_open.js once nextTick setImmediate
 'use strict'
 const net = require('node:net')
 
-const when = { once: (f) => f(), nextTick: process.nextTick, setImmediate }[process.argv[2]]
+const ways = process.argv.slice(2)
 const server = net.createServer((socket) => {
+  const when = { once: (f) => f(), nextTick: process.nextTick, setImmediate }[ways.shift()]
   socket.on('data', () => {})
   socket.on('end', () => when(() => socket.end('reply', (err) => console.log(err ? err.message : 'replied'))))
 })
