@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -148,4 +149,47 @@ func smallBuffers(t *testing.T) *lab.Host {
 		assert.NilError(t, err)
 	}
 	return h
+}
+
+// named is a host with two addresses, IPv6 and IPv4, that h knows as server.
+func named(t *testing.T, h *lab.Host) (server *lab.Host) {
+	t.Helper()
+	server = lab.NewHost(t, "server")
+	lab.Link(t, server, "10.0.0.1/24 2001:db8::1/64", h, "10.0.0.2/24 2001:db8::2/64") // RFC 3849
+	peer.Names(t, h, "10.0.0.1 server", "2001:db8::1 server")
+	return server
+}
+
+// refusedByName is a client of a name both of whose addresses refuse. Node's error has no
+// message then, only a code.
+func refusedByName(start harness.Starter, section string) {
+	start("tcp_client/"+section, "--addr", "server:8080").
+		ExitSaying(1, section+": (dial tcp .*: connect: connection refused|ECONNREFUSED)\n")
+}
+
+// With each client it is one line when both of a name's addresses refuse.
+func TestEachRefusedByName(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		named(t, h)
+		for _, section := range clients() {
+			if section != "happy_eyeballs" { // it has more to say, see TestHappyEyeballsAllFail
+				refusedByName(start, section)
+			}
+		}
+	})
+}
+
+// A signal ends each client that is still connecting.
+func TestEachStopsWhileConnecting(t *testing.T) {
+	t.Parallel()
+	for _, section := range clients() {
+		t.Run(section, func(t *testing.T) {
+			t.Parallel()
+			client, ln, _ := connectingBy(t, lab.NewHost(t, "h"), section)
+			if section == "happy_eyeballs" {
+				tries(client, ln.Addr().String())
+			}
+			stopWaiting(t, client, syscall.SIGTERM)
+		})
+	}
 }

@@ -54,11 +54,6 @@ func stopWaiting(t *testing.T, p *harness.Program, sig os.Signal) {
 	assert.Assert(t, time.Since(begin) < 5*time.Second)
 }
 
-// inOurNode tells whether harness.Both asks our own program in Node, which starts slowly:
-// what its main.js has no branch for, or another test asks of it, is asked of Go and of
-// others' programs alone.
-func inOurNode(t *testing.T) bool { return strings.HasSuffix(t.Name(), "/Node") && !harness.Judged() }
-
 // readToFIN reads to the other end's FIN.
 func readToFIN(t *testing.T, conn net.Conn) string {
 	t.Helper()
@@ -104,12 +99,39 @@ func pair(t *testing.T, server, client string, args ...string) (s, c *harness.Pr
 	return s, c, regexp.QuoteMeta(from)
 }
 
-// clients returns the chapter's sections: what holds for one holds for all.
+// clients returns the chapter's sections but client, in whose own tests is the same of
+// it: a change of another does not run all of these again.
 func clients() (names []string) {
 	for _, section := range harness.Sections() {
-		if name, ok := strings.CutPrefix(section, "tcp_client/"); ok {
+		if name, ok := strings.CutPrefix(section, "tcp_client/"); ok && name != "client" {
 			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// overIPv6 is a connection over IPv6; the peer ends it first.
+func overIPv6(t *testing.T, h *lab.Host, start harness.Starter, section, last string, args ...string) {
+	t.Helper()
+	ln := peer.ListenTCP(t, h, "[::1]:0")
+	p := start("tcp_client/"+section, append(args, "--addr", ln.Addr().String())...)
+	remote := peer.AcceptTCP(t, ln)
+	assert.Equal(t, connectedFrom(p, ln.Addr()), remote.RemoteAddr().String())
+	assert.NilError(t, remote.CloseWrite())
+	_, err := io.Copy(io.Discard, remote)
+	assert.NilError(t, err)
+	p.Await(last)
+	p.Exit(0)
+}
+
+// IPv6 works with each client as IPv4 does.
+func TestEachOverIPv6(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		for section, last := range map[string]string{
+			"write": "closed", "close": "closed", "unref": "waiting for the peer", "keepalive": "closed", "connecting": "closed",
+		} {
+			overIPv6(t, h, start, section, last)
+		}
+		overIPv6(t, h, start, "buffer_size", "wrote .*", "--bytes", "1000") // to a peer that reads it writes all
+	})
 }

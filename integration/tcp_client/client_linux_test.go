@@ -21,17 +21,8 @@ import (
 func TestClientByName(t *testing.T) {
 	four, six := "10.0.0.1:8080", "[2001:db8::1]:8080" // RFC 3849
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		server := lab.NewHost(t, "server")
-		lab.Link(t, server, "10.0.0.1/24 2001:db8::1/64", h, "10.0.0.2/24 2001:db8::2/64")
-		peer.Names(t, h, "10.0.0.1 server", "2001:db8::1 server")
-		for _, section := range clients() {
-			if section == "happy_eyeballs" { // it has more to say, see TestHappyEyeballsAllFail
-				continue
-			}
-			start("tcp_client/"+section, "--addr", "server:8080").
-				ExitSaying(1, section+": (dial tcp .*: connect: connection refused|ECONNREFUSED)\n")
-		}
-
+		server := named(t, h)
+		refusedByName(start, "client")
 		finds := func(ln *net.TCPListener) {
 			t.Helper()
 			client := start("tcp_client/client", "--addr", "server:8080")
@@ -45,7 +36,7 @@ func TestClientByName(t *testing.T) {
 		}
 		for _, c := range []struct{ has, other string }{{four, six}, {six, four}} {
 			ln := peer.ListenTCP(t, server, c.has)
-			if c.has == four || !inOurNode(t) { // it tries IPv6 first, and then no other
+			if c.has == four || !peer.InOurNode(t) { // it tries IPv6 first, and then no other
 				finds(ln)
 			}
 			silent, _ := roomlessListener(t, server, c.other)
@@ -91,19 +82,11 @@ func TestClientNoRoute(t *testing.T) {
 	})
 }
 
-// A signal ends every client that is still connecting.
+// A signal ends a client that is still connecting.
 func TestClientStopWhileConnecting(t *testing.T) {
 	t.Parallel()
-	for _, section := range clients() {
-		t.Run(section, func(t *testing.T) {
-			t.Parallel()
-			client, ln, _ := connectingBy(t, lab.NewHost(t, "h"), section)
-			if section == "happy_eyeballs" {
-				tries(client, ln.Addr().String())
-			}
-			stopWaiting(t, client, syscall.SIGTERM)
-		})
-	}
+	client, _, _ := connectingBy(t, lab.NewHost(t, "h"), "client")
+	stopWaiting(t, client, syscall.SIGTERM)
 }
 
 // What Go sets on every connection it dials: keep-alive, and no waiting for

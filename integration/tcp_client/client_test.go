@@ -3,7 +3,6 @@ package tcp_client
 import (
 	"encoding/hex"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"syscall"
@@ -137,27 +136,10 @@ func TestClientFailures(t *testing.T) {
 	})
 }
 
-// Every client connects to an IPv6 address as to an IPv4 one.
-func TestClientsIPv6(t *testing.T) {
+// IPv6 works as IPv4 does.
+func TestClientIPv6(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		for section, last := range map[string]string{
-			"client": "closed", "write": "closed", "close": "closed", "unref": "waiting for the peer",
-			"buffer_size": "wrote .*", "keepalive": "closed", "connecting": "closed",
-		} {
-			ln := peer.ListenTCP(t, h, "[::1]:0")
-			args := []string{"--addr", ln.Addr().String()}
-			if section == "buffer_size" { // to a peer that reads it writes all
-				args = append(args, "--bytes", "1000")
-			}
-			p := start("tcp_client/"+section, args...)
-			remote := peer.AcceptTCP(t, ln)
-			assert.Equal(t, connectedFrom(p, ln.Addr()), remote.RemoteAddr().String())
-			assert.NilError(t, remote.CloseWrite())
-			_, err := io.Copy(io.Discard, remote)
-			assert.NilError(t, err)
-			p.Await(last)
-			p.Exit(0)
-		}
+		overIPv6(t, h, start, "client", "closed")
 	})
 }
 

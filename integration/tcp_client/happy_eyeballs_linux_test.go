@@ -359,7 +359,7 @@ func TestHappyEyeballsOrder(t *testing.T) {
 		peer.Names(t, h, "fd00::1 local", "10.0.0.1 local", "2001:db8::1 other", "10.0.0.1 other")
 		peer.ListenTCP(t, server, four)
 		for _, name := range []string{"other:8080", "local:8080"} {
-			if name == "local:8080" && inOurNode(t) {
+			if name == "local:8080" && peer.InOurNode(t) {
 				continue // either may be first
 			}
 			p := eyeballs(start, name, "--delay", "1h")

@@ -30,7 +30,7 @@ func TestNoDelayDelivers(t *testing.T) {
 			{long, 1, false, []string{"--cork"}},
 			{long, 1, true, []string{"--cork", "--no-delay=false"}},
 		} {
-			if inOurNode(t) && !c.node {
+			if peer.InOurNode(t) && !c.node {
 				continue
 			}
 			client, remote := dialled(t, h, start, "no_delay", append(c.args, "--message", c.message)...)

@@ -45,7 +45,7 @@ func TestWriteChunks(t *testing.T) {
 			{1000, 300, 4},
 			{0, 65536, 0},
 		}
-		if !inOurNode(t) { // it has no least chunk, and the first was as even
+		if !peer.InOurNode(t) { // it has no least chunk, and the first was as even
 			cases = append(cases, exchange{900, 300, 3}, exchange{5, 1, 5})
 		}
 		for _, c := range cases {
