@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"syscall"
 	"testing"
 
 	"gotest.tools/v3/assert"
@@ -152,7 +153,10 @@ func TestServerOutputReaderGone(t *testing.T) {
 		line, err := bufio.NewReader(out).ReadString('\n')
 		assert.NilError(t, err)
 		assert.Equal(t, line, "listening on 127.0.0.1:8080\n")
-		assert.NilError(t, out.Close())
+		syscall.ForkLock.RLock() // what another test starts has a copy of it until exec(2)
+		err = out.Close()
+		syscall.ForkLock.RUnlock()
+		assert.NilError(t, err)
 		return p
 	}
 	harness.Compare(t, func(t *testing.T, h *lab.Host, _ harness.Starter) {
