@@ -210,23 +210,22 @@ func TestRelayStuckClient(t *testing.T) {
 
 // Relays may stand one behind the other, in either language: each passes on FIN.
 func TestRelayChain(t *testing.T) {
-	t.Parallel()
-	h := lab.NewHost(t, "h")
-	target := harness.Start(t, h, "tcp_server/half_open", "-addr", "127.0.0.1:0")
-	third := harness.Start(t, h, "tcp_server/relay", "-addr", "127.0.0.1:0", "-to", target.Ready())
-	second := harness.Node(t, h)("tcp_server/relay", "--addr", "127.0.0.1:0", "--to", third.Ready())
-	first := harness.Start(t, h, "tcp_server/relay", "-to", second.Ready())
-	first.Ready()
-	client, _ := peer.Hello(harness.Go(t, h))
-	client.Line(`received 5 bytes: "hello"`)
-	client.Line("closed")
-	client.Exit(0)
-	for _, relay := range []*harness.Program{first, second, third} {
-		relay.Await(`\S+ closed after 5 bytes there and 5 back`)
-		relay.Stop()
-	}
-	target.Await(`\S+ closed`)
-	target.Stop()
+	harness.Pair(t, func(t *testing.T, h *lab.Host, near, far harness.Starter) {
+		target := harness.Start(t, h, "tcp_server/half_open", "-addr", "127.0.0.1:0")
+		second := far("tcp_server/relay", "--addr", "127.0.0.1:0", "--to", target.Ready())
+		first := near("tcp_server/relay", "--to", second.Ready())
+		first.Ready()
+		client, _ := peer.Hello(harness.Go(t, h))
+		client.Line(`received 5 bytes: "hello"`)
+		client.Line("closed")
+		client.Exit(0)
+		for _, relay := range []*harness.Program{first, second} {
+			relay.Await(`\S+ closed after 5 bytes there and 5 back`)
+			relay.Stop()
+		}
+		target.Await(`\S+ closed`)
+		target.Stop()
+	})
 }
 
 // A target that is no address is refused before the relay listens for long.
