@@ -22,11 +22,6 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
-// asksLess tells whether a test by harness.Both is at our program in Node, where it may
-// leave out a case that main.js has no lines of its own for: to start Node takes as long
-// as to start ten programs in Go. Who is judged is asked all.
-func asksLess(t *testing.T) bool { return !harness.Judged() && strings.HasSuffix(t.Name(), "/Node") }
-
 // contents returns what is in a file.
 func contents(t *testing.T, file string) string {
 	t.Helper()

@@ -124,7 +124,7 @@ func TestConnectionsFreedPlace(t *testing.T) {
 func TestConnectionsMax(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		limits := []int{3, 1}
-		if asksLess(t) {
+		if peer.InOurNode(t) {
 			limits = limits[:1] // with TestConnectionsDropUnread, where it is 1
 		}
 		for _, most := range limits {

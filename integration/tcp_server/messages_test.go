@@ -44,7 +44,7 @@ var streams = map[string][]stream{ // by framing
 // to its messages by the same function, so that one is enough to show what that does
 // itself: TestMessagesCut shows that it finds the messages of both.
 func ending(t *testing.T) []string {
-	if asksLess(t) {
+	if peer.InOurNode(t) {
 		return []string{"length"}
 	}
 	return []string{"line", "length"}

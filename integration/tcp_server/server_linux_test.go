@@ -101,7 +101,7 @@ func TestServerDescriptors(t *testing.T) {
 // IPv6, and link-local addresses with their zone.
 func TestServerIPv6(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		if !asksLess(t) { // a zone within the brackets, below, is more
+		if !peer.InOurNode(t) { // a zone within the brackets, below, is more
 			server := start("tcp_server/server", "--addr", "[::1]:0")
 			conn := peer.DialTCP(t, h, server.Ready())
 			server.Line(peer.Of(conn) + "connected")
