@@ -52,7 +52,7 @@ func TestClientByName(t *testing.T) {
 func TestClientLocalhost(t *testing.T) {
 	harness.Pair(t, func(t *testing.T, h *lab.Host, server, client harness.Starter) {
 		peer.Names(t, h, "127.0.0.1 localhost", "::1 localhost")
-		s := server("tcp_server/half_open", "--addr", "localhost:8080")
+		s := server("tcp_server/server", "--addr", "localhost:8080")
 		has, other := s.Ready(), "127.0.0.1:8080"
 		if s.Section != "node" {
 			assert.Equal(t, has, "127.0.0.1:8080")
