@@ -1,5 +1,5 @@
 # Joins a multicast group and prints what is sent to it: multicast:client.
-import argparse, json, os, signal, socket, struct, sys
+import argparse, json, os, signal, socket, struct, sys, threading
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--group", default="230.185.192.108:8080")
@@ -18,20 +18,24 @@ sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
 IP_RECVTTL = getattr(socket, "IP_RECVTTL", 12)
 sock.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
 
-
-def stop(*_):
-    sock.close()
-    print("closed")
-    sys.stdout.flush()
-    os._exit(0)
-
-
-for sig in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(sig, stop)
+# A handler would have to wait for recvmsg to return, if the signal came just before it.
+signals = {signal.SIGINT, signal.SIGTERM}
+signal.pthread_sigmask(signal.SIG_BLOCK, signals)
 print("listening on {}:{}".format(*sock.getsockname()))
 print(f"joined {group} on {args.interface}")
-while True:
-    data, control, _, (ip, port) = sock.recvmsg(65536, socket.CMSG_SPACE(4))
-    ttl = struct.unpack("=i", control[0][2])[0]
-    text = json.dumps(data.decode(errors="replace")[:64], ensure_ascii=False)
-    print(f"{ip}:{port} TTL {ttl}: {text}")
+
+
+def receive():
+    while True:
+        data, control, _, (ip, port) = sock.recvmsg(65536, socket.CMSG_SPACE(4))
+        ttl = struct.unpack("=i", control[0][2])[0]
+        text = json.dumps(data.decode(errors="replace")[:64], ensure_ascii=False)
+        print(f"{ip}:{port} TTL {ttl}: {text}")
+
+
+threading.Thread(target=receive, daemon=True).start()
+signal.sigwait(signals)
+sock.close()
+print("closed")
+sys.stdout.flush()
+os._exit(0)
