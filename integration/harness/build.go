@@ -101,7 +101,7 @@ func buildChapter(dir, chapter string, flags ...string) error {
 	// On the same disk a finished program takes its place in one step, whoever
 	// else builds or runs it at the moment.
 	cmd.Env = append(os.Environ(), "GOTMPDIR="+dir)
-	if !Race() { // pure Go, as Bazel builds them: what is linked with C takes half as long again to start
+	if !slices.Contains(flags, "-race") { // pure Go, as Bazel builds them: what is linked with C takes half as long again to start
 		cmd.Env = append(cmd.Env, "CGO_ENABLED=0")
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
