@@ -22,7 +22,7 @@ def _part_impl(ctx):
     suites = [_executable(suite) for suite in ctx.attr.suites]
     link = ctx.actions.declare_file(ctx.label.name + program.basename.removeprefix(program.basename.split(".")[0]))
     ctx.actions.symlink(output = link, target_file = program, is_executable = True)
-    runfiles = ctx.runfiles([program] + suites + ctx.files.data, transitive_files = started)
+    runfiles = ctx.runfiles([program] + suites + ctx.files.known + ctx.files.data, transitive_files = started)
     return [
         DefaultInfo(
             executable = link,
@@ -30,7 +30,7 @@ def _part_impl(ctx):
         ),
         RunEnvironmentInfo({
             "GO_TEST_RUN_FROM_BAZEL": "1",  # as go_test sets it: run in the test's own folder
-            "SOCKETS_BAZEL_PROGRAMS": _paths(ctx, started.to_list()),
+            "SOCKETS_BAZEL_PROGRAMS": _paths(ctx, started.to_list() + ctx.files.known),
             "SOCKETS_BAZEL_SUITES": _paths(ctx, suites),
         }),
     ]
@@ -42,6 +42,7 @@ part_test = rule(
 What that one is run with does not come along: so a change of it does not run this again.""",
     attrs = {
         "data": attr.label_list(doc = "what it reads", allow_files = True),
+        "known": attr.label_list(doc = "main.js of sections whose programs it does not start", allow_files = True),
         "starts": attr.label_list(doc = "the programs that it starts", cfg = "target"),
         "suites": attr.label_list(doc = "the tests that it starts", cfg = "target"),
         "test": attr.label(doc = "the other test", executable = True, cfg = "target"),

@@ -51,10 +51,16 @@ def section(name, **kwargs):
       name: The section.
       **kwargs: Of go_binary.
     """
+    node = native.glob(["main.js"], allow_empty = True)
     go_binary(
         name = name,
-        data = native.glob(["main.js"], allow_empty = True),
+        data = node,
         **kwargs
+    )
+    native.filegroup(
+        name = "node",
+        srcs = node,
+        visibility = ["//:__subpackages__"],
     )
     sources()
 
@@ -109,7 +115,8 @@ def chapter(starts = {}):
             name = section + "_judge_test",
             args = ["-test.run=^Test(Node|Learners)$$/^%s$$/^%s$$" % (chapter, section)],
             data = [own + "_files", "//integration/judge:judge_test_files", "//integration/peer:sources"],
-            starts = [program] + starts.get(section, []),
+            known = [program + ":node"],
+            starts = starts.get(section, []),
             suites = [own],
             tags = ["block-network"],
             test = "//integration/judge:judge_test",
@@ -215,7 +222,7 @@ def judge(name, **kwargs):
     )
     sources()
 
-def judge_test(name, starts, args = [], **kwargs):
+def judge_test(name, known, starts, args = [], **kwargs):
     """A test of that command; what gazelle writes for go_test in integration/judge.
 
     What the judge says of each section's main.js, and of learners' programs, is in
@@ -223,15 +230,16 @@ def judge_test(name, starts, args = [], **kwargs):
 
     Args:
       name: The target.
-      starts: The programs that it judges, and judges with.
+      known: The main.js of the sections that it judges others' programs for.
+      starts: The programs that it judges these with.
       args: To be given to it.
       **kwargs: Of section_test.
     """
     section_test(
         name = name,
         args = args + ["-test.skip=^Test(Node|Learners)$$"],
-        env = _judge_env(starts),
-        reads = JUDGED,
+        env = _judge_env(starts + known),
+        reads = JUDGED + known,
         starts = starts,
         **kwargs
     )

@@ -122,15 +122,19 @@ func Runfiles() string {
 	return self + ".runfiles"
 }
 
-// bazelSection returns the section whose program rules_go has put at a path:
-// CHAPTER/SECTION of …/CHAPTER/SECTION/SECTION_/SECTION.
-func bazelSection(program string) string {
-	dir := path.Dir(path.Dir(program))
-	return path.Join(path.Base(path.Dir(dir)), path.Base(dir))
+// bazelSection returns the section whose program rules_go has put at a path,
+// CHAPTER/SECTION of …/CHAPTER/SECTION/SECTION_/SECTION, or whose main.js is there, for
+// a test that knows the section and does not start its program.
+func bazelSection(file string) (section string, program bool) {
+	dir := path.Dir(file)
+	if program = path.Base(file) != "main.js"; program {
+		dir = path.Dir(dir)
+	}
+	return path.Join(path.Base(path.Dir(dir)), path.Base(dir)), program
 }
 
-// prebuilt returns the programs that are there already, by section; nil where
-// they are to be built.
+// prebuilt returns the programs that are there already, by section, or "" for one that
+// is only known; nil where they are to be built.
 var prebuilt = sync.OnceValue(func() map[string]string {
 	paths, bazel := os.LookupEnv(bazelPrograms)
 	dir := os.Getenv(programs)
@@ -139,7 +143,12 @@ var prebuilt = sync.OnceValue(func() map[string]string {
 	}
 	built := map[string]string{}
 	for path := range strings.FieldsSeq(paths) {
-		built[bazelSection(path)] = filepath.Join(Runfiles(), path)
+		section, program := bazelSection(path)
+		if program {
+			built[section] = filepath.Join(Runfiles(), path)
+		} else if built[section] == "" {
+			built[section] = ""
+		}
 	}
 	if dir != "" {
 		paths, _ := filepath.Glob(filepath.Join(dir, "*", "*"))
@@ -160,7 +169,7 @@ var (
 // makes is kept between runs, so that it builds only what has changed.
 func Path(section string) (string, error) {
 	if built := prebuilt(); built != nil {
-		if path, ok := built[section]; ok {
+		if path := built[section]; path != "" {
 			return path, nil
 		}
 		return "", fmt.Errorf("%s has not been built: name it in what this target starts, see tools/README.md", section)
@@ -193,7 +202,7 @@ func Path(section string) (string, error) {
 	return filepath.Join(dir, chapter, name), err
 }
 
-// Sections returns every section that this suite can start, as CHAPTER/SECTION, sorted.
+// Sections returns every section that this suite knows, as CHAPTER/SECTION, sorted.
 func Sections() []string {
 	if built := prebuilt(); built != nil {
 		return slices.Sorted(maps.Keys(built))
