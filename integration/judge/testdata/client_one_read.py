@@ -1,5 +1,5 @@
 # Wrong: it takes what one read returns for the whole answer.
-import argparse, json, os, signal, socket, sys
+import argparse, json, os, signal, socket, sys, threading
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--addr", default="127.0.0.1:8080")
@@ -17,14 +17,16 @@ def shown(data):
     return f"{len(data)} bytes: {json.dumps(text, ensure_ascii=False)}"
 
 
-def stop(*_):
+def stop():
+    signal.sigwait(signals)  # a handler would wait until the call under way returns
     print("closed")
     sys.stdout.flush()
     os._exit(0)
 
 
-for sig in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(sig, stop)
+signals = {signal.SIGINT, signal.SIGTERM}
+signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+threading.Thread(target=stop, daemon=True).start()
 host, port = args.addr.rsplit(":", 1)
 try:
     # A name may have several addresses, and one of them nobody who answers.

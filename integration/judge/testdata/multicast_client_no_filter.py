@@ -1,5 +1,5 @@
 # Wrong: it has no filter, and takes the membership for one.
-import argparse, json, os, signal, socket, struct, sys
+import argparse, json, os, signal, socket, struct, sys, threading
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--group", default="230.185.192.108:8080")
@@ -17,15 +17,17 @@ IP_RECVTTL = getattr(socket, "IP_RECVTTL", 12)
 sock.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
 
 
-def stop(*_):
+def stop():
+    signal.sigwait(signals)  # a handler would wait until the call under way returns
     sock.close()
     print("closed")
     sys.stdout.flush()
     os._exit(0)
 
 
-for sig in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(sig, stop)
+signals = {signal.SIGINT, signal.SIGTERM}
+signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+threading.Thread(target=stop, daemon=True).start()
 print("listening on {}:{}".format(*sock.getsockname()))
 print(f"joined {group} on {args.interface}")
 while True:

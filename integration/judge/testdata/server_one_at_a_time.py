@@ -1,5 +1,5 @@
 # Wrong: while it serves one client it accepts no other.
-import argparse, os, signal, socket, sys
+import argparse, os, signal, socket, sys, threading
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--addr", default="127.0.0.1:8080")
@@ -18,7 +18,8 @@ def serve(conn, peer):
     print(f"{peer} closed after {size} bytes\n", end="")
 
 
-def stop(*_):
+def stop():
+    signal.sigwait(signals)  # a handler would wait until the call under way returns
     print("closed")
     sys.stdout.flush()
     os._exit(0)
@@ -33,8 +34,9 @@ def at(address):
 host, port = args.addr.rsplit(":", 1)
 family, _, _, _, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
 listener = socket.create_server(address, family=family, backlog=512)
-for sig in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(sig, stop)
+signals = {signal.SIGINT, signal.SIGTERM}
+signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+threading.Thread(target=stop, daemon=True).start()
 print("listening on", at(listener.getsockname()))
 while True:
     conn, address = listener.accept()

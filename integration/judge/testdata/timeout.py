@@ -35,7 +35,8 @@ def serve(conn, peer):
         print(err, file=sys.stderr)
 
 
-def stop(*_):
+def stop():
+    signal.sigwait(signals)  # a handler would wait until the call under way returns
     print("closed")
     sys.stdout.flush()
     os._exit(0)
@@ -43,8 +44,9 @@ def stop(*_):
 
 host, port = args.addr.rsplit(":", 1)
 listener = socket.create_server((host, int(port)), backlog=100)
-for sig in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(sig, stop)
+signals = {signal.SIGINT, signal.SIGTERM}
+signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+threading.Thread(target=stop, daemon=True).start()
 print("listening on {}:{}".format(*listener.getsockname()))
 while True:
     conn, (ip, port) = listener.accept()
