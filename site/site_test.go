@@ -43,13 +43,19 @@ func site(t *testing.T) map[string][]byte {
 	return files
 }
 
-// parsed is a page as a tree.
+// parsed is a page as a tree, made once for all tests.
 func parsed(t *testing.T, page []byte) *dom.Node {
 	t.Helper()
+	if n, ok := trees.Load(&page[0]); ok {
+		return n.(*dom.Node)
+	}
 	n, err := dom.Parse(bytes.NewReader(page))
 	assert.NilError(t, err)
+	trees.Store(&page[0], n)
 	return n
 }
+
+var trees sync.Map // by a page's first byte
 
 // htmlFiles are the site's pages, in order.
 func htmlFiles(files map[string][]byte) (names []string) {
@@ -83,6 +89,7 @@ func elements(doc *dom.Node, tags ...atom.Atom) (found []*dom.Node) {
 
 // Every link within the site leads to a file of it, and every # to a place there.
 func TestLinks(t *testing.T) {
+	t.Parallel()
 	files := site(t)
 	places := map[string]map[string]int{}
 	for _, name := range htmlFiles(files) {
@@ -145,6 +152,7 @@ func searchEntries(t *testing.T, files map[string][]byte, lang string) (rows [][
 
 // Pages need nothing of another host: no script, style, picture or font.
 func TestNothingFromElsewhere(t *testing.T) {
+	t.Parallel()
 	files := site(t)
 	for _, name := range htmlFiles(files) {
 		for n := range parsed(t, files[name]).Descendants() {
@@ -168,6 +176,7 @@ func TestNothingFromElsewhere(t *testing.T) {
 // A page, with its style, script and pictures, has at most 100 kB in at most five
 // files, the search's index among these.
 func TestSizes(t *testing.T) {
+	t.Parallel()
 	files := site(t)
 	for _, name := range htmlFiles(files) {
 		used := map[string]bool{name: true}
@@ -211,6 +220,7 @@ var only = map[atom.Atom][]atom.Atom{
 // The pages are HTML as the standard wants it: what a parser reads is what is
 // written, no element is where it may not be, and no attribute stands twice.
 func TestMarkup(t *testing.T) {
+	t.Parallel()
 	files := site(t)
 	for _, name := range htmlFiles(files) {
 		doc := parsed(t, files[name])
@@ -301,6 +311,7 @@ func tokens(t *testing.T, page []byte) (all []string) {
 
 // Each page says what it is, in which language, and where the same is in the other.
 func TestHeads(t *testing.T) {
+	t.Parallel()
 	files := site(t)
 	titles := map[string]string{}
 	for _, name := range htmlFiles(files) {
@@ -351,6 +362,7 @@ func TestHeads(t *testing.T) {
 // Both languages have the start, every chapter and every section, and each section
 // the same programs, terminals and diagrams in both.
 func TestBothLanguages(t *testing.T) {
+	t.Parallel()
 	files := site(t)
 	chapters, err := pages.Chapters(tree)
 	assert.NilError(t, err)
@@ -379,6 +391,7 @@ func TestBothLanguages(t *testing.T) {
 // What a page shows of a program can be copied: it is the file, or what weave took
 // of it, to the letter.
 func TestCodeIsTheFile(t *testing.T) {
+	t.Parallel()
 	files := site(t)
 	chapters, err := pages.Chapters(tree)
 	assert.NilError(t, err)
@@ -436,6 +449,7 @@ func TestCodeIsTheFile(t *testing.T) {
 
 // No line of a transcript is lost.
 func TestTranscripts(t *testing.T) {
+	t.Parallel()
 	files := site(t)
 	woven, err := pages.Weave(tree)
 	assert.NilError(t, err)
@@ -467,6 +481,7 @@ func TestTranscripts(t *testing.T) {
 // programs; of two programs in one language neither stands beside the other. No colon above
 // them leads to another paragraph.
 func TestCompare(t *testing.T) {
+	t.Parallel()
 	pairs := 0
 	for _, page := range site(t) {
 		for n := range parsed(t, page).Descendants() {
@@ -495,6 +510,7 @@ func TestCompare(t *testing.T) {
 // On a section's page Node stands beside Go, a terminal beside another, the diagram
 // is a picture that can be read out, and the proofs lead to their tests.
 func TestSectionPage(t *testing.T) {
+	t.Parallel()
 	files := site(t)
 	for _, name := range []string{"tcp_server/half_open/index.html", "tcp_server/half_open/zh.html"} {
 		doc := parsed(t, files[name])
@@ -540,6 +556,7 @@ func TestSectionPage(t *testing.T) {
 
 // Each row of the table from Node to Go leads to a section.
 func TestNodeTable(t *testing.T) {
+	t.Parallel()
 	files := site(t)
 	for _, name := range []string{"index.html", "zh.html"} {
 		rows := 0
@@ -560,6 +577,7 @@ func TestNodeTable(t *testing.T) {
 // The start shows in both languages a diagram, what its arrows are, how to get the
 // project and two commands before anything else.
 func TestStart(t *testing.T) {
+	t.Parallel()
 	files := site(t)
 	for _, name := range []string{"index.html", "zh.html"} {
 		var hero *dom.Node
@@ -585,6 +603,7 @@ func TestStart(t *testing.T) {
 
 // Who goes on from each page comes through all sections in the first page's order.
 func TestPath(t *testing.T) {
+	t.Parallel()
 	files := site(t)
 	for _, start := range []string{"index.html", "zh.html"} {
 		var want, went []string
@@ -608,6 +627,7 @@ func TestPath(t *testing.T) {
 
 // A chapter's page begins with its sections, all of them.
 func TestChapterPage(t *testing.T) {
+	t.Parallel()
 	files := site(t)
 	chapters, err := pages.Chapters(tree)
 	assert.NilError(t, err)
@@ -627,6 +647,7 @@ var han = regexp.MustCompile(`\p{Han}`)
 
 // An English page has Chinese in code only, and in what is said to be Chinese.
 func TestEnglish(t *testing.T) {
+	t.Parallel()
 	for name, page := range site(t) {
 		if path.Base(name) != "index.html" {
 			continue
@@ -645,6 +666,7 @@ func TestEnglish(t *testing.T) {
 
 // A Chinese page says of each link to an English page that it is one.
 func TestEnglishIsTold(t *testing.T) {
+	t.Parallel()
 	files := site(t)
 	told := 0
 	for name, page := range files {
@@ -666,6 +688,7 @@ func TestEnglishIsTold(t *testing.T) {
 
 // The index of the search knows what people look for, in both languages.
 func TestSearchIndex(t *testing.T) {
+	t.Parallel()
 	files := site(t)
 	for lang, words := range map[string][]string{
 		"en":    {"allowHalfOpen", "CloseWrite", "half-close"},
@@ -681,6 +704,7 @@ func TestSearchIndex(t *testing.T) {
 
 // In Chinese text a line's end is no blank; beside other words it is.
 func TestJoinLines(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		"一\n二":       "一二",
 		"一，\n二":      "一，二",
@@ -699,6 +723,7 @@ func TestJoinLines(t *testing.T) {
 // A page that has changed is made anew when it is asked for; what cannot be made is
 // told, and mended again.
 func TestServe(t *testing.T) {
+	t.Parallel()
 	copied := fstest.MapFS{}
 	assert.NilError(t, fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() && name != "." && entry.Name() == ".git" {
