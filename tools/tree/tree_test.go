@@ -47,6 +47,7 @@ func tool(t *testing.T, name, remedy string, args ...string) {
 // Every section has its programs, its proofs and its pages, and these are up to
 // date. What is amiss is told line by line.
 func TestInventory(t *testing.T) {
+	t.Parallel()
 	amiss, err := pages.Inventory(os.DirFS(top(t)))
 	assert.NilError(t, err)
 	for _, line := range amiss {
@@ -57,6 +58,7 @@ func TestInventory(t *testing.T) {
 // A section's programs can be copied: its Go files alone, in a module that needs
 // nothing of ours, build and run. (Bazel builds each from its folder alone anyway.)
 func TestCopiedAlone(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("TREE_GAZELLE") != "" {
 		return // the rest needs the go command: go test -count=1 ./tools/...
 	}
@@ -102,6 +104,7 @@ func TestCopiedAlone(t *testing.T) {
 
 // What runs every chapter runs each that there is, and no other.
 func TestChapters(t *testing.T) {
+	t.Parallel()
 	mains, err := fs.Glob(os.DirFS(top(t)), "*/*/main.go")
 	assert.NilError(t, err)
 	var want []string
@@ -126,6 +129,7 @@ func TestChapters(t *testing.T) {
 // Every golden diagram is one that integration/diagram reads, gives back as it was, and
 // knows how to draw.
 func TestDiagrams(t *testing.T) {
+	t.Parallel()
 	seen := false
 	walk(t, func(name string, data []byte) {
 		if filepath.Ext(name) != ".mmd" {
@@ -148,6 +152,7 @@ func TestDiagrams(t *testing.T) {
 }
 
 func TestGofmt(t *testing.T) {
+	t.Parallel()
 	walk(t, func(name string, data []byte) {
 		if filepath.Ext(name) != ".go" {
 			return
@@ -161,10 +166,12 @@ func TestGofmt(t *testing.T) {
 }
 
 func TestGazelle(t *testing.T) {
+	t.Parallel()
 	tool(t, "gazelle", "//:gazelle", "-repo_root="+top(t), "-mode=diff", top(t))
 }
 
 func TestBuildifier(t *testing.T) {
+	t.Parallel()
 	args := []string{"-mode=check", "-lint=warn"}
 	walk(t, func(name string, _ []byte) {
 		switch filepath.Base(name) {
@@ -204,6 +211,7 @@ func requirements(mod string) map[string]string {
 
 // What is pinned in more than one place is the same in all of them.
 func TestVersions(t *testing.T) {
+	t.Parallel()
 	read := func(name string) string {
 		t.Helper()
 		data, err := os.ReadFile(filepath.Join(top(t), name))
