@@ -27,8 +27,8 @@ func TestLastLineCannotBeWritten(t *testing.T) {
 		ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")
 		defer ours.Close()
 		defer theirs.Close()
-		cmd := exec.Command("/bin/sh", append([]string{"-c", `exec "$0" "$@" >&3 3>&-`, harness.Binary(t, section)}, args...)...)
-		cmd.ExtraFiles = []*os.File{theirs}
+		cmd := exec.Command(harness.Binary(t, section), args...)
+		cmd.Stdout = theirs
 		p := harness.Command(t, h, cmd)
 		for buf := make([]byte, 4096); lines > 0; {
 			n, err := ours.Read(buf)
@@ -73,7 +73,11 @@ func TestOutputCannotBeWritten(t *testing.T) {
 					echo.WriteToUDPAddrPort(buf[:n], from)
 				}
 			}()
-			cmd := exec.Command("/bin/sh", append([]string{"-c", `exec "$0" "$@" >/dev/full`, harness.Binary(t, section)}, args...)...)
+			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+			assert.NilError(t, err)
+			defer full.Close()
+			cmd := exec.Command(harness.Binary(t, section), args...)
+			cmd.Stdout = full
 			harness.Command(t, h, cmd).ExitSaying(1, path.Base(section)+`: write /dev/stdout: no space left on device\n`)
 		})
 	}

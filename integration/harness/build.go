@@ -48,7 +48,7 @@ func Main(m interface{ Run() int }) int {
 	}
 	os.Unsetenv("NODE_EXTRA_CA_CERTS") // certificates, which nobody here needs: to read them takes Node longer than to start
 	if lab.Isolated() {                // tests wait rather than work: more of them at once than there are cores
-		flag.Set("test.parallel", strconv.Itoa(8*runtime.GOMAXPROCS(0)))
+		flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0)))
 	}
 	debug.SetGCPercent(400) // each collection stops every host's thread
 	return m.Run()
@@ -144,10 +144,9 @@ var prebuilt = sync.OnceValue(func() map[string]string {
 	built := map[string]string{}
 	for path := range strings.FieldsSeq(paths) {
 		section, program := bazelSection(path)
+		built[section] = ""
 		if program {
 			built[section] = filepath.Join(Runfiles(), path)
-		} else if built[section] == "" {
-			built[section] = ""
 		}
 	}
 	if dir != "" {

@@ -90,7 +90,8 @@ func Run(t testing.TB, on *lab.Host, section string, args ...string) (stdout, st
 	return strings.Join(p.Lines(), ""), p.complaints(), code
 }
 
-// Command starts any other command on a host, under the same rules.
+// Command starts any other command on a host, under the same rules. If its Stdout is
+// set the harness hears none of it.
 func Command(t testing.TB, on *lab.Host, cmd *exec.Cmd) *Program {
 	t.Helper()
 	return (&Program{Section: filepath.Base(cmd.Path), Args: cmd.Args[1:], t: t, cmd: cmd}).start(on)
@@ -110,7 +111,10 @@ func (p *Program) start(on *lab.Host) *Program {
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
 		p.t.Fatal(err)
 	}
-	cmd.Stdout, cmd.Stderr = (*stdout)(p), (*stderr)(p)
+	if cmd.Stdout == nil {
+		cmd.Stdout = (*stdout)(p)
+	}
+	cmd.Stderr = (*stderr)(p)
 	// What it has said is handed on when this process gets round to it. But what it has
 	// started and left behind may hold its output open.
 	cmd.WaitDelay = Patience()

@@ -35,6 +35,7 @@ type Deaf struct {
 // lines is 0.
 func StartDeaf(t *testing.T, on *lab.Host, section string, lines int, args ...string) Deaf {
 	t.Helper()
+	cmd := exec.Command(harness.Binary(t, section), args...) // which may take long, to build it
 	out, in, err := os.Pipe()
 	assert.NilError(t, err)
 	t.Cleanup(func() {
@@ -45,9 +46,7 @@ func StartDeaf(t *testing.T, on *lab.Host, section string, lines int, args ...st
 	if lines == 0 {
 		fill(t, in)
 	}
-	// The harness would go on reading.
-	cmd := exec.Command("/bin/sh", append([]string{"-c", `exec "$0" "$@" >&3 3>&-`, harness.Binary(t, section)}, args...)...)
-	cmd.ExtraFiles = []*os.File{in}
+	cmd.Stdout = in // the harness would go on reading
 	p := Deaf{harness.Command(t, on, cmd), t, section, cmd.Process, out, in}
 	if lines == 0 {
 		return p

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -56,6 +57,9 @@ func TestHalfOpenResetAfterData(t *testing.T) {
 		peer.Freeze(t, server)
 		peer.Write(t, conn, "hello")
 		peer.Reset(t, conn)
+		peer.Until(t, "the reset has come", func() bool {
+			return !slices.ContainsFunc(peer.TCPSockets(t, h), func(s peer.TCPSocket) bool { return s.Remote == peer.TCPPort(conn.LocalAddr()) })
+		})
 		server.Signal(syscall.SIGCONT)
 		return server, conn
 	}

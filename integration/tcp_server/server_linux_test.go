@@ -8,9 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 
 	"example.com/sockets/integration/harness"
@@ -146,17 +146,18 @@ func TestServerOutputReaderGone(t *testing.T) {
 		out, in, err := os.Pipe()
 		assert.NilError(t, err)
 		defer in.Close()
-		// Its output is not the harness's pipe, which stays open.
-		cmd := exec.Command("/bin/sh", append([]string{"-c", `exec "$@" >&3 3>&-`, "sh"}, command...)...)
-		cmd.ExtraFiles = []*os.File{in}
+		cmd := exec.Command(command[0], command[1:]...)
+		cmd.Stdout = in // the harness's pipe stays open
 		p := harness.Command(t, h, cmd)
 		line, err := bufio.NewReader(out).ReadString('\n')
 		assert.NilError(t, err)
 		assert.Equal(t, line, "listening on 127.0.0.1:8080\n")
-		syscall.ForkLock.RLock() // what another test starts has a copy of it until exec(2)
-		err = out.Close()
-		syscall.ForkLock.RUnlock()
-		assert.NilError(t, err)
+		assert.NilError(t, out.Close())
+		peer.Until(t, "nothing that another test starts holds it any more", func() bool {
+			end := []unix.PollFd{{Fd: int32(in.Fd())}}
+			_, err := unix.Poll(end, 0)
+			return err == nil && end[0].Revents&unix.POLLERR != 0 // nobody reads (poll(2))
+		})
 		return p
 	}
 	harness.Compare(t, func(t *testing.T, h *lab.Host, _ harness.Starter) {
