@@ -67,6 +67,7 @@ func TestCloseEventResetBehindData(t *testing.T) {
 		peer.Freeze(t, server) // so that it finds both at one time
 		peer.Write(t, client, "more")
 		peer.Reset(t, client)
+		peer.Until(t, "the reset has come", func() bool { return unreadOf(t, h, client.LocalAddr().String()) == 0 })
 		server.Signal(syscall.SIGCONT)
 		server.Line(peer.Of(client) + end)
 		server.Stop()

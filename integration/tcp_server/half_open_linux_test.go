@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"syscall"
 	"testing"
 
@@ -57,9 +56,7 @@ func TestHalfOpenResetAfterData(t *testing.T) {
 		peer.Freeze(t, server)
 		peer.Write(t, conn, "hello")
 		peer.Reset(t, conn)
-		peer.Until(t, "the reset has come", func() bool {
-			return !slices.ContainsFunc(peer.TCPSockets(t, h), func(s peer.TCPSocket) bool { return s.Remote == peer.TCPPort(conn.LocalAddr()) })
-		})
+		peer.Until(t, "the reset has come", func() bool { return unreadOf(t, h, conn.LocalAddr().String()) == 0 })
 		server.Signal(syscall.SIGCONT)
 		return server, conn
 	}
