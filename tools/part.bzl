@@ -32,7 +32,7 @@ def _part_impl(ctx):
             "GO_TEST_RUN_FROM_BAZEL": "1",  # as go_test sets it: run in the test's own folder
             "SOCKETS_BAZEL_PROGRAMS": _paths(ctx, started.to_list() + ctx.files.known),
             "SOCKETS_BAZEL_SUITES": _paths(ctx, suites),
-        }),
+        } | {name: ctx.expand_location(value, ctx.attr.data) for name, value in ctx.attr.env.items()}),
     ]
 
 part_test = rule(
@@ -42,6 +42,7 @@ part_test = rule(
 What that one is run with does not come along: so a change of it does not run this again.""",
     attrs = {
         "data": attr.label_list(doc = "what it reads", allow_files = True),
+        "env": attr.string_dict(doc = "more of its environment, with $(rlocationpath) of data"),
         "known": attr.label_list(doc = "main.js of sections whose programs it does not start", allow_files = True),
         "starts": attr.label_list(doc = "the programs that it starts", cfg = "target"),
         "suites": attr.label_list(doc = "the tests that it starts", cfg = "target"),

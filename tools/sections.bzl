@@ -45,7 +45,7 @@ def section(name, **kwargs):
     """A section's program; what gazelle writes for go_binary in a chapter.
 
     Where the program goes, main.js goes: the tests that start the one run the
-    other in Node.
+    other in Node. `:node` is main.js alone.
 
     Args:
       name: The section.

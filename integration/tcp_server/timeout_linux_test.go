@@ -128,7 +128,7 @@ func TestTimeoutNodeWaitsForRoom(t *testing.T) {
 // A server that was stopped past its deadlines looks once more before it judges.
 func TestTimeoutStopped(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		timeout := harness.Patience() / 15 // longer than it takes all clients to come, which they do at once
+		timeout := harness.Patience() / 15 // longer than it takes all clients to come, also with the race detector
 		server := start("tcp_server/timeout", "--addr", "127.0.0.1:0", "--timeout", timeout.String())
 		addr := server.Ready()
 		var clients []*net.TCPConn

@@ -18,24 +18,22 @@ sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
 IP_RECVTTL = getattr(socket, "IP_RECVTTL", 12)
 sock.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
 
-# A handler would have to wait for recvmsg to return, if the signal came just before it.
+
+def stop():
+    signal.sigwait(signals)  # a handler would wait until the call under way returns
+    sock.close()
+    print("closed")
+    sys.stdout.flush()
+    os._exit(0)
+
+
 signals = {signal.SIGINT, signal.SIGTERM}
 signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+threading.Thread(target=stop, daemon=True).start()
 print("listening on {}:{}".format(*sock.getsockname()))
 print(f"joined {group} on {args.interface}")
-
-
-def receive():
-    while True:
-        data, control, _, (ip, port) = sock.recvmsg(65536, socket.CMSG_SPACE(4))
-        ttl = struct.unpack("=i", control[0][2])[0]
-        text = json.dumps(data.decode(errors="replace")[:64], ensure_ascii=False)
-        print(f"{ip}:{port} TTL {ttl}: {text}")
-
-
-threading.Thread(target=receive, daemon=True).start()
-signal.sigwait(signals)
-sock.close()
-print("closed")
-sys.stdout.flush()
-os._exit(0)
+while True:
+    data, control, _, (ip, port) = sock.recvmsg(65536, socket.CMSG_SPACE(4))
+    ttl = struct.unpack("=i", control[0][2])[0]
+    text = json.dumps(data.decode(errors="replace")[:64], ensure_ascii=False)
+    print(f"{ip}:{port} TTL {ttl}: {text}")
