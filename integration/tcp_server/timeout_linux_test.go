@@ -70,16 +70,18 @@ func TestTimeoutSlowReader(t *testing.T) {
 }
 
 // slowly has the server fill all that there is between it and the client, and
-// then reads at that pace until the connection ends, or for that long.
-func slowly(t *testing.T, client *net.TCPConn, piece int, long time.Duration) (read int, err error) {
+// then reads a piece each time until the connection ends, or for that long.
+func slowly(t *testing.T, client *net.TCPConn, piece int, each, long time.Duration) (read int, err error) {
 	t.Helper()
 	go client.Write(make([]byte, 64<<20))
 	buf := make([]byte, piece)
-	for begin := time.Now(); err == nil && time.Since(begin) < long; read++ {
-		<-time.After(time.Second / 10)
-		_, err = io.ReadFull(client, buf)
+	for begin := time.Now(); time.Since(begin) < long; read++ {
+		<-time.After(each)
+		if _, err := io.ReadFull(client, buf); err != nil {
+			return read, err
+		}
 	}
-	return read, err
+	return read, nil
 }
 
 // Who reads a byte now and then looks idle: its kernel does not announce so
@@ -90,13 +92,13 @@ func TestTimeoutDrops(t *testing.T) {
 		client := narrow(t, h, server, server.Ready(), 4096)
 		read := make(chan int)
 		go func() {
-			n, _ := slowly(t, client, 1, harness.Patience())
+			n, _ := slowly(t, client, 1, 20*time.Millisecond, harness.Patience())
 			read <- n
 		}()
 		server.Line(peer.Of(client) + `timed out after 1s`)
 		server.Stop()
 		client.Close()
-		assert.Assert(t, <-read > 5)
+		assert.Assert(t, <-read > 1) // some 50, and fewer where the machine is busy
 	})
 }
 
@@ -108,7 +110,7 @@ func TestTimeoutNodeWaitsForRoom(t *testing.T) {
 	harness.Compare(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		server := start("tcp_server/timeout", "--addr", "127.0.0.1:0", "--timeout", "2s")
 		client := narrow(t, h, server, server.Ready(), ahead)
-		_, err := slowly(t, client, pace, 7*time.Second)
+		_, err := slowly(t, client, pace, time.Second/10, 7*time.Second)
 		assert.NilError(t, err)
 		peer.Reset(t, client)
 		const want = "timeout: .*connection reset by peer\n"
@@ -119,7 +121,7 @@ func TestTimeoutNodeWaitsForRoom(t *testing.T) {
 	}, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		server := start("tcp_server/timeout", "--addr", "127.0.0.1:0", "--timeout", "2s")
 		client := narrow(t, h, server, server.Ready(), ahead)
-		go slowly(t, client, pace, harness.Patience())
+		go slowly(t, client, pace, time.Second/10, harness.Patience())
 		server.Line(peer.Of(client) + `timed out after 2s`)
 		server.Stop()
 	})
