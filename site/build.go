@@ -195,26 +195,13 @@ func (b *builder) link(page, href string) (to, language string) {
 	if b.target(file) == b.target(page) && anchor != "" {
 		return anchor, language
 	}
-	return relative(b.target(page), b.add(file)) + anchor, language
+	return pages.Relative(b.target(page), b.add(file)) + anchor, language
 }
 
 func (b *builder) fail(format string, args ...any) {
 	if b.err == nil {
 		b.err = fmt.Errorf(format, args...)
 	}
-}
-
-// relative is how one file of the site links to another.
-func relative(from, to string) string {
-	up := strings.Count(from, "/")
-	for part := range strings.SplitSeq(from, "/") {
-		if rest, ok := strings.CutPrefix(to, part+"/"); ok && up > 0 {
-			to, up = rest, up-1
-			continue
-		}
-		break
-	}
-	return strings.Repeat("../", up) + to
 }
 
 // data is what the template gets.
@@ -238,7 +225,7 @@ type data struct {
 func (d *data) Root() string { return strings.Repeat("../", strings.Count(d.File, "/")) }
 
 // Relative is how the page links to a file of the site.
-func (d *data) Relative(file string) string { return relative(d.File, file) }
+func (d *data) Relative(file string) string { return pages.Relative(d.File, file) }
 
 // Absolute is the same with the site's address in front, if that is known.
 func (d *data) Absolute(file string) string {

@@ -323,7 +323,7 @@ func (p *rendering) excerpt(file, language, text string) string {
 	}
 	source := ""
 	if file != "" {
-		source = fmt.Sprintf(`<a href="%s">%s</a>`, relative(p.name, file), path.Base(file))
+		source = fmt.Sprintf(`<a href="%s">%s</a>`, pages.Relative(p.name, file), path.Base(file))
 	}
 	return fmt.Sprintf(`<figure class="code %s"><figcaption><b>%s</b>%s%s</figcaption><pre><code>%s</code></pre></figure>`,
 		language, name, source, p.copyButton(), rows)
@@ -382,7 +382,7 @@ func (p *rendering) proof(n *dom.Node) {
 	if at < 0 {
 		return // the inventory complains
 	}
-	wrap(n, relative(p.target(p.name), p.add(files[at]))+"#"+name)
+	wrap(n, pages.Relative(p.target(p.name), p.add(files[at]))+"#"+name)
 }
 
 // tabular are the elements that hold a table's rows, and cells: nothing is written there.
@@ -445,7 +445,7 @@ func (p *rendering) nodeNames(cell *dom.Node) {
 		}
 		for _, word := range slices.Backward(apiWord.FindAllString(textOf(n), -1)) {
 			if s := p.nodeAPI[word]; s != nil {
-				wrap(n, relative(p.target(p.name), p.add(path.Join(s.Path(), p.readme))))
+				wrap(n, pages.Relative(p.target(p.name), p.add(path.Join(s.Path(), p.readme))))
 				break
 			}
 		}
@@ -534,7 +534,7 @@ func (p *rendering) hero(title string, nodes, onPage []*dom.Node) []*dom.Node {
 	picture := parse(p.diagram(p.name, string(mmd), p.Tag))[0]
 	s := p.sectionOf(heroSection + "/" + p.readme)
 	for _, n := range parse(fmt.Sprintf(`<figcaption><a href="%s">%s</a>%s%s<small>%s</small></figcaption>`,
-		relative(p.target(p.name), p.add(path.Join(s.Path(), p.readme))), s.Name, p.Colon, html.EscapeString(plain(s.Summary(p.readme))), p.Arrows)) {
+		pages.Relative(p.target(p.name), p.add(path.Join(s.Path(), p.readme))), s.Name, p.Colon, html.EscapeString(plain(s.Summary(p.readme))), p.Arrows)) {
 		picture.AppendChild(n)
 	}
 	text := element(atom.Div, "", "")
@@ -775,7 +775,7 @@ func (b *builder) folder(name string) string {
 			continue
 		}
 		file := path.Join(name, e.Name())
-		to := relative(b.target(name), b.add(file))
+		to := pages.Relative(b.target(name), b.add(file))
 		fmt.Fprintf(&out, `<li><a href="%s">%s</a></li>`, to, html.EscapeString(e.Name()))
 	}
 	out.WriteString("</ul>")

@@ -35,7 +35,7 @@ func (d Diagram) Text(width int, colour bool) string {
 		return row
 	}
 	centred := func(text string, left, right int, sgr string) { // between two columns
-		for _, part := range wrap(text, right-left-1) {
+		for _, part := range Wrap(text, right-left-1) {
 			s.put(line(), left+1+(right-left-1-cells(part))/2, part, sgr)
 		}
 	}
@@ -160,7 +160,7 @@ func (d Diagram) list(width int, colour bool) string {
 			k, _ := kindOf(step.Label, "")
 			sgr = k.sgr
 		}
-		for _, part := range wrap(step.said(), width) {
+		for _, part := range Wrap(step.said(), width) {
 			s.put(s.add(), 0, part, sgr)
 		}
 	}
@@ -223,8 +223,8 @@ func (s *sheet) text(colour bool) string {
 	return b.String()
 }
 
-// wrap cuts a text into lines of a width, between words where it can.
-func wrap(text string, width int) (lines []string) {
+// Wrap cuts a text into lines of so many cells, between words where it can.
+func Wrap(text string, width int) (lines []string) {
 	line := ""
 	for word := range strings.FieldsSeq(text) {
 		if line != "" && cells(line)+1+cells(word) <= width {

@@ -83,7 +83,7 @@ func (p *people) found(r result) {
 
 // claim writes a claim behind its sign.
 func (p *people) claim(sign, text string) {
-	for i, line := range wrap(text, p.width-2) {
+	for i, line := range diagram.Wrap(text, p.width-2) {
 		if i > 0 {
 			sign = " "
 		}
@@ -107,7 +107,7 @@ func (p *people) field(name, text string) {
 		line = strings.TrimRight(line, "\n")
 		parts := []string{line} // as it is: it may be of a drawing
 		if utf8.RuneCountInString(line) > p.width-14 {
-			parts = wrap(line, p.width-14)
+			parts = diagram.Wrap(line, p.width-14)
 		}
 		for _, part := range parts {
 			if !first {
@@ -208,23 +208,6 @@ func count(n int, what string) string {
 		what += "s"
 	}
 	return fmt.Sprintf("%d %s", n, what)
-}
-
-// wrap breaks a text into lines.
-func wrap(text string, width int) (lines []string) {
-	line := ""
-	for word := range strings.SplitSeq(text, " ") {
-		switch {
-		case line == "":
-			line = word
-		case len([]rune(line))+1+len([]rune(word)) > max(width, 20):
-			lines = append(lines, line)
-			line = word
-		default:
-			line += " " + word
-		}
-	}
-	return append(lines, line)
 }
 
 // machine is the teller for programs.

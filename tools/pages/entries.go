@@ -205,7 +205,7 @@ func (w *weaver) entryRow(page string, language int, e entry) string {
 	var links []string
 	for _, section := range e.sections {
 		links = append(links, fmt.Sprintf("[%s](%s)", section,
-			relative(page, path.Join(strings.Replace(section, ":", "/", 1), Languages[language]))))
+			Relative(page, path.Join(strings.Replace(section, ":", "/", 1), Languages[language]))))
 	}
 	where := strings.Join(links, words.comma)
 	switch sentence := e.sentence[language]; {

@@ -67,7 +67,7 @@ func (w *weaver) bench(page, what string) (string, error) {
 				against = "上限（" + limit + "）"
 			}
 		}
-		return fmt.Sprintf(format, relative(page, "integration/bench/README.md"), m.Contest, m.Times, against, m.Least, m.Most, m.Rounds), nil
+		return fmt.Sprintf(format, Relative(page, "integration/bench/README.md"), m.Contest, m.Times, against, m.Least, m.Most, m.Rounds), nil
 	}
 	return "", fmt.Errorf("%s has no such contest and row", resultsFile)
 }

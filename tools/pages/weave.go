@@ -216,7 +216,7 @@ func (w *weaver) nav(page string) (string, error) {
 		return "", w.places
 	}
 	to := func(s stop) string {
-		return fmt.Sprintf("[%s](%s)", s.title, relative(page, path.Join(s.dir, language)))
+		return fmt.Sprintf("[%s](%s)", s.title, Relative(page, path.Join(s.dir, language)))
 	}
 	parts := []string{fmt.Sprintf("[%s](%s)", words[language].other, words[language].otherPage), to(above)}
 	if at > 0 {
@@ -245,7 +245,7 @@ func (w *weaver) sections(page string) (string, error) {
 				ids += fmt.Sprintf(`<a id="%s"></a>`, anchor)
 			}
 			rows = append(rows, fmt.Sprintf("| %s[%s](%s) | %s | %s |", ids, s.Name,
-				relative(page, path.Join(s.Path(), language)), cell(h.names), cell(h.summary)))
+				Relative(page, path.Join(s.Path(), language)), cell(h.names), cell(h.summary)))
 		}
 		return strings.Join(rows, "\n"), nil
 	}
@@ -295,9 +295,9 @@ func (w *weaver) path(page string) (string, error) {
 	return strings.Join(lines, "\n"), nil
 }
 
-// relative is how a page links to a file.
-func relative(page, file string) string {
-	to, err := filepath.Rel(path.Dir(page), file)
+// Relative is how a file of the tree, or of the site, links to another.
+func Relative(from, file string) string {
+	to, err := filepath.Rel(path.Dir(from), file)
 	if err != nil {
 		return file // both are within the tree
 	}
