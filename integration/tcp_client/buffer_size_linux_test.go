@@ -144,6 +144,23 @@ func TestBufferSizeLess(t *testing.T) {
 	assert.Assert(t, unsent <= 16384+65536, "%d", unsent) // and a segment as large as lo takes
 }
 
+// Beyond net.core.wmem_max SetWriteBuffer has no effect, and no error.
+func TestBufferSizeMost(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	var most int
+	h.Do(func() {
+		text, _ := os.ReadFile("/proc/sys/net/core/wmem_max")
+		fmt.Sscan(string(text), &most)
+	})
+	lab.Require(t, "wmem_max", most > 0)
+	conn := peer.DialTCP(t, h, peer.ListenTCP(t, h, "127.0.0.1:0").Addr().String())
+	for _, n := range []int{most, most + 1<<20} {
+		assert.NilError(t, conn.SetWriteBuffer(n))
+		control(t, conn, func(fd int) { assert.Equal(t, tcpOption(t, fd, unix.SOL_SOCKET, unix.SO_SNDBUF), 2*most) })
+	}
+}
+
 // Node's highWaterMark is the mark of its own queue.
 func TestBufferSizeNodeMark(t *testing.T) {
 	t.Parallel()

@@ -60,7 +60,8 @@ func TestCloseEndWithUnreadData(t *testing.T) {
 
 // What the kernel has taken and not yet sent is dropped with a reset, be it asked for
 // or made by Close because data is unread: the peer gets what had reached it, and
-// then an error. (After any other Close all arrives: TestWriteCountsWhatTheKernelTook.)
+// then an error. (After any other Close all arrives, unless the peer sends something:
+// TestWriteCountsWhatTheKernelTook, TestWriteLostWithThePeerSpeaking.)
 func TestCloseResetDropsWhatIsUnsent(t *testing.T) {
 	t.Parallel()
 	h := smallBuffers(t)

@@ -63,7 +63,7 @@ func TestWriteReadsWhileItWrites(t *testing.T) {
 	server.Stop()
 }
 
-// A write counts what the kernel has taken, and a peer that reads gets all of that
+// A write counts what the kernel has taken, and a peer that only reads gets all of that
 // though the program has ended.
 func TestWriteCountsWhatTheKernelTook(t *testing.T) {
 	harness.NotNode(t, "Node counts what it has queued")
@@ -102,6 +102,21 @@ func TestWriteLostWithThePeerNotReading(t *testing.T) {
 	client, remote := dialledBy(t, h, "write", "-bytes", "1000000000000", "-chunk", "1000")
 	wrote := endWithShutWindow(t, h, client, remote)
 	awaitGone(t, h, peer.TCPPort(remote.RemoteAddr())) // the client's kernel has given up
+	got, err := io.ReadAll(remote)
+	assert.ErrorIs(t, err, syscall.ECONNRESET)
+	assert.Assert(t, 0 < len(got) && len(got) < wrote, "%d of %d bytes", len(got), wrote)
+}
+
+// When the program has ended, whatever the peer sends is answered with RST, and what had
+// not been sent by then is lost, though the peer reads.
+func TestWriteLostWithThePeerSpeaking(t *testing.T) {
+	harness.NotNode(t, "Node counts what it has queued")
+	t.Parallel()
+	h := smallBuffers(t)
+	client, remote := dialledBy(t, h, "write", "-bytes", "1000000000000", "-chunk", "1000")
+	wrote := endWithShutWindow(t, h, client, remote)
+	peer.Write(t, remote, "x")
+	awaitGone(t, h, peer.TCPPort(remote.RemoteAddr())) // before reading makes room for more
 	got, err := io.ReadAll(remote)
 	assert.ErrorIs(t, err, syscall.ECONNRESET)
 	assert.Assert(t, 0 < len(got) && len(got) < wrote, "%d of %d bytes", len(got), wrote)

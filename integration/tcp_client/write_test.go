@@ -131,6 +131,7 @@ func TestWriteRefuses(t *testing.T) {
 	for _, chunk := range []string{"0", "16777217"} {
 		peer.Refuses(t, h, "tcp_client/write", "want a -chunk from 1 to 16777216 .*", "-chunk", chunk)
 	}
+	harness.Node(t, h)("tcp_client/write", "--chunk", "0").ExitSaying(1, `write: want a --chunk of 1 or more, not 0\n`)
 }
 
 // Nobody there, or a name that means nothing.

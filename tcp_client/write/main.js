@@ -10,6 +10,10 @@ const { addr, bytes, chunk } = parseArgs({ options: {
   bytes: { type: 'string', default: '1048576' },
   chunk: { type: 'string', default: '65536' }
 } }).values
+if (!(+chunk >= 1)) { // of nothing there would be no end
+  console.error(`write: want a --chunk of 1 or more, not ${chunk}`)
+  process.exit(1)
+}
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
 // allowHalfOpen: the peer's FIN does not stop our writing. In Go it never does.
