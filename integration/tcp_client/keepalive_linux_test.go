@@ -192,12 +192,34 @@ func TestKeepaliveNodeRoundsDown(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	ln := peer.ListenTCP(t, h, "127.0.0.1:8080")
-	c := harness.Node(t, h)("tcp_client/keepalive", "--idle", "7900ms")
+	c := harness.Node(t, h)("tcp_client/keepalive", "--idle", "1m7900ms")
 	peer.AcceptTCP(t, ln)
 	peer.Connected(c)
-	c.Line("keep-alive on: idle 7s, .*")
-	assert.Equal(t, tcpOption(t, clientSocket(t, c), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE), 7)
+	c.Line("keep-alive on: idle 67s, .*")
+	assert.Equal(t, tcpOption(t, clientSocket(t, c), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE), 67)
 	c.Stop()
+}
+
+// With no time, or one below a second, it leaves the system's: on Linux two hours, and
+// then nine probes, 75 s apart.
+func TestKeepaliveNodeWithoutATime(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated()) // whose settings are the kernel's own
+	h := lab.NewHost(t, "h")
+	for _, script := range []string{
+		"net.connect(8080, '127.0.0.1', function () { this.setKeepAlive(true); console.log('on') }).resume()",
+		"net.connect(8080, '127.0.0.1', function () { this.setKeepAlive(true, 900); console.log('on') }).resume()",
+		"net.connect({ port: 8080, host: '127.0.0.1', keepAlive: true }, () => console.log('on')).resume()",
+	} {
+		ln := peer.ListenTCP(t, h, "127.0.0.1:8080")
+		p := harness.NodeScript(t, h, script)
+		remote := peer.AcceptTCP(t, ln)
+		ln.Close()
+		p.Line("on")
+		assertKeepAlive(t, socketAt(t, p, remote), 7200, 75, 9)
+		assert.NilError(t, remote.Close())
+		p.Exit(0)
+	}
 }
 
 // Node's sockets have it on from the start by options, of net.connect and, for those

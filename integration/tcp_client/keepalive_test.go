@@ -83,7 +83,7 @@ func TestKeepaliveFailures(t *testing.T) {
 }
 
 // What Go would round up, take for its default or leave as it is, and what Linux does
-// not take, is refused.
+// not take, is refused; in Node what it would leave as it is.
 func TestKeepaliveRefuses(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
@@ -93,5 +93,8 @@ func TestKeepaliveRefuses(t *testing.T) {
 		{"-count", "0"}, {"-count", "-1"}, {"-count", "128"},
 	} {
 		peer.Refuses(t, h, "tcp_client/keepalive", "want -idle and -interval .*", args...)
+	}
+	for _, args := range [][]string{{"--idle", "900ms"}, {"--interval", "900ms"}} {
+		harness.Node(t, h)("tcp_client/keepalive", args...).ExitSaying(1, "keepalive: want an --idle and an --interval of 1s or more, not .*\n")
 	}
 }

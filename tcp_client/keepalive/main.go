@@ -76,7 +76,7 @@ func hold(ctx context.Context, addr string, config net.KeepAliveConfig) (end str
 	if cause := syscall.Errno(0); errors.As(err, &cause) {
 		return "closed with error: " + cause.Error(), nil // which is what this program is for
 	}
-	return "closed", nil // the peer's FIN
+	return "closed", err // nil at the peer's FIN
 	//weave:end
 }
 

@@ -12,6 +12,10 @@ const { addr, idle, interval, count } = parseArgs({ options: {
   interval: { type: 'string', default: '15s' }, // these two since Node 24.19 and 26.4
   count: { type: 'string', default: '9' }
 } }).values
+if (Math.min(ms(idle), ms(interval)) < 1000) { // Node would leave the system's: on Linux two hours, and 75 s
+  console.error(`keepalive: want an --idle and an --interval of 1s or more, not ${idle} and ${interval}`)
+  process.exit(1)
+}
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
 let connected = false
@@ -52,7 +56,8 @@ function at (ip, port) {
   return /:/.test(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
 }
 
-// ms reads a time as Go prints it: 500ms, 2s.
+// ms reads a time as Go writes it: 1m30s, 200ms.
 function ms (time) {
-  return parseFloat(time) * (time.endsWith('ms') ? 1 : 1000)
+  const unit = { h: 3600e3, m: 60e3, s: 1e3, ms: 1 }
+  return [...time.matchAll(/([\d.]+)(ms|[hms])/g)].reduce((sum, [, n, u]) => sum + n * unit[u], 0)
 }
