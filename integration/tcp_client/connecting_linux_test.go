@@ -94,6 +94,36 @@ func TestConnectingUnreachableLate(t *testing.T) {
 	assert.Assert(t, last[0].Kind == wire.SYN && last[1].Kind == wire.SYNAgain && last[2].Kind == wire.ICMP, "%v", events)
 }
 
+// Where no machine has the address Linux asks for it by ARP, for three seconds: it is the
+// client's on its own network, which sends no SYN, or the last router, which then sends ICMP.
+func TestConnectingNoMachine(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		lab.Require(t, "namespaces", lab.Isolated())
+		router := lab.NewHost(t, "router")
+		lab.Link(t, router, "10.0.0.1/24", h, "10.0.0.2/24")
+		lab.Link(t, router, "10.0.9.2/24", lab.NewHost(t, "other"), "10.0.9.3/24")
+		h.Route(t, "10.0.9.0/24", "10.0.0.1")
+		router.Forward(t)
+		c := wire.Start(t, h, "eth0")
+		begin := time.Now()
+		var clients []*harness.Program
+		for _, addr := range []string{"10.0.0.9:8080", nowhere} {
+			clients = append(clients, attempt(start, addr, "--timeout", "1h"))
+		}
+		for _, client := range clients {
+			client.ExitSaying(1, `connecting: (dial tcp \S+: connect: no route to host|connect EHOSTUNREACH \S+.*)\n`)
+			assert.Assert(t, time.Since(begin) > 2*time.Second)
+		}
+		for _, e := range c.Settle() {
+			assert.Assert(t, e.Kind == wire.ICMP || e.To.String() == nowhere, "%v", e)
+		}
+		assert.Assert(t, slices.ContainsFunc(c.Packets(), func(p gopacket.Packet) bool {
+			arp, ok := p.Layer(layers.LayerTypeARP).(*layers.ARP)
+			return ok && net.IP(arp.DstProtAddress).String() == "10.0.0.9"
+		}))
+	})
+}
+
 // "Refused" need not be a RST: a firewall's ICMP says the same.
 func TestConnectingRefusedByFirewall(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
@@ -172,6 +202,32 @@ func TestConnectingSilent(t *testing.T) {
 	})
 }
 
+// In Go a name's addresses share -timeout, 2 s each at least: of three the last has no turn
+// when it is over.
+func TestConnectingShares(t *testing.T) {
+	harness.Ours(t, "it is Go's way")
+	t.Parallel()
+	for timeout, c := range map[string]struct {
+		addrs int
+		share time.Duration
+	}{
+		"6s":     {2, 3 * time.Second},
+		"3900ms": {3, 2 * time.Second},
+	} {
+		t.Run(timeout, func(t *testing.T) {
+			t.Parallel()
+			h := lab.NewHost(t, "h")
+			_, capture := rejected(t, h, lab.Blackhole)
+			peer.Names(t, h, []string{"10.0.9.1 dead", "10.0.9.2 dead", "10.0.9.3 dead"}[:c.addrs]...)
+			begin := time.Now()
+			attempt(harness.Go(t, h), "dead:8080", "-timeout", timeout).ExitSaying(1, `connecting: dial tcp 10\.0\.9\.\d:8080: i/o timeout\n`)
+			syns := wire.Only(capture.Settle(), wire.SYN)
+			assert.Equal(t, len(syns), 2)
+			assert.Assert(t, syns[0].To != syns[1].To && syns[1].Time.Sub(begin) > c.share, "%v", syns)
+		})
+	}
+}
+
 // Without a -timeout the kernel gives up when it has tried for as long as tcp_syn_retries
 // makes it: with 1 that is 3 seconds.
 func TestConnectingSystemTimeout(t *testing.T) {
@@ -237,7 +293,7 @@ func stateOf(t *testing.T, on *lab.Host, port uint16) int {
 }
 
 // The attempts go on until the server is there, each from another port, after pauses of
-// which each is twice the last, and up to half of it more.
+// which each is twice the last, and up to half of it more, at random.
 func TestConnectingUntilItIsThere(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		server := lab.NewHost(t, "server")
@@ -245,13 +301,16 @@ func TestConnectingUntilItIsThere(t *testing.T) {
 		c := wire.Start(t, h, "eth0")
 		client := attempt(start, peer.Here, "--tries", "99", "--pause", "50ms")
 		var pauses []time.Duration
+		random := false
 		for n := range 4 {
 			pause, err := time.ParseDuration(goesOn(client, n+1, refusedThere(peer.Here)))
 			assert.NilError(t, err)
 			least := 50 * time.Millisecond << n
 			assert.Assert(t, pause >= least && pause <= least*3/2, "%v", pause)
+			random = random || pause != least
 			pauses = append(pauses, pause)
 		}
+		assert.Assert(t, random, "%v", pauses)
 		remote := peer.AcceptTCP(t, peer.ListenTCP(t, server, peer.Here))
 		client.Await(regexp.QuoteMeta(fmt.Sprintf("connected to %v from %v", remote.LocalAddr(), remote.RemoteAddr())))
 		remote.Close()
@@ -474,8 +533,8 @@ func TestConnectingContext(t *testing.T) {
 }
 
 // Who tries a port of its own machine again and again where nobody listens, one that the
-// kernel also gives to clients, 32768 to 60999 by default, is given that very port one day,
-// and is connected to itself. Go notices that and tries again, Node does not.
+// kernel also gives to clients, 32768 to 60999 by default and the even ones first, is given
+// that very port one day, and is connected to itself. Go notices that and tries again, Node does not.
 func TestConnectingToItself(t *testing.T) {
 	t.Parallel()
 	lab.Require(t, "namespaces", lab.Isolated())
@@ -507,6 +566,20 @@ func TestConnectingToItself(t *testing.T) {
 		assert.ErrorIs(t, err, unix.ECONNREFUSED)
 		return slices.ContainsFunc(peer.TCPSockets(t, h), func(s peer.TCPSocket) bool { return s.Local == 40000 && s.Remote == 40000 })
 	})
+}
+
+// As long as one is free, Linux gives clients even ports: those that the first one of the
+// range is like.
+func TestConnectingEvenPorts(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	peer.SetSysctl(t, h, "net/ipv4/ip_local_port_range", "40000 40015")
+	ln := peer.ListenTCP(t, h, "127.0.0.1:8080")
+	for n := range 16 {
+		conn := peer.DialTCP(t, h, ln.Addr().String())
+		assert.Equal(t, peer.TCPPort(conn.LocalAddr())%2, n/8, "connection %d", n)
+	}
 }
 
 // The two programs as a reader starts them: the server comes when two attempts have

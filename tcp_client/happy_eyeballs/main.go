@@ -69,8 +69,8 @@ var trace = &httptrace.ClientTrace{
 
 func talk(ctx context.Context, dialer net.Dialer, network, addr string) error {
 	// The family of the first address begins, and the other when that has failed, or after
-	// FallbackDelay. Nobody is given up: both may be under way until one is connected and
-	// the other called off. Within a family it is one address after the other.
+	// FallbackDelay. Without a Timeout nobody is given up: both may be under way until one
+	// is connected and the other called off. Within a family it is one address after the other.
 	conn, err := dialer.DialContext(httptrace.WithClientTrace(ctx, trace), network, addr)
 	if err != nil {
 		return err // that of the first address
