@@ -47,18 +47,36 @@ func Node(t testing.TB, on *lab.Host) Starter {
 	}
 }
 
-var nodeVersion = sync.OnceValues(func() ([]byte, error) { return exec.Command("node", "--version").Output() })
+var nodeVersions = sync.OnceValues(func() ([]byte, error) {
+	return exec.Command("node", "-p", "process.versions.node + ' ' + process.versions.uv").Output()
+})
 
-// NodeMajor returns the version of Node, 20 for v20.20.2: some of what it does has
-// changed.
-func NodeMajor(t testing.TB) (major int) {
+// nodeVersion returns the first number of Node's version, 20 for 20.20.2, and two of
+// its libuv's, which is not always the one that this Node was released with.
+func nodeVersion(t testing.TB) (node int, uv [2]int) {
 	t.Helper()
 	tool(t, "node")
-	version, err := nodeVersion()
-	if _, scan := fmt.Sscanf(string(version), "v%d", &major); scan != nil {
-		t.Fatalf("node --version: %q, %v", version, err)
+	versions, err := nodeVersions()
+	if _, scan := fmt.Sscanf(string(versions), "%d.%s %d.%d", &node, new(string), &uv[0], &uv[1]); scan != nil {
+		t.Fatalf("the versions of node: %q, %v", versions, err)
 	}
-	return major
+	return node, uv
+}
+
+// NodeMajor returns the version of Node, 20 for 20.20.2: some of what it does has
+// changed.
+func NodeMajor(t testing.TB) int {
+	t.Helper()
+	node, _ := nodeVersion(t)
+	return node
+}
+
+// NodeTellsResets reports whether Node emits an error for a reset that it finds
+// together with data. Before libuv 1.52 it emits 'end'.
+func NodeTellsResets(t testing.TB) bool {
+	t.Helper()
+	_, uv := nodeVersion(t)
+	return uv[0] > 1 || uv[1] >= 52
 }
 
 // NodeScript runs a script with Node that stands in the test itself.

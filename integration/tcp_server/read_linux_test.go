@@ -59,8 +59,8 @@ func TestReadJoined(t *testing.T) {
 	})
 }
 
-// Data and a reset that wait together: Go reads the data, then the error; Node 20
-// the data, and then 'end', as if there had been a FIN; Node 24 does as Go.
+// Data and a reset that wait together: Go reads the data, then the error; Node before
+// 24.16 the data, and then 'end', as if there had been a FIN; Node 24.16 does as Go.
 func TestReadResetUnread(t *testing.T) {
 	resets := func(t *testing.T, h *lab.Host, start harness.Starter) (*harness.Program, string) {
 		server := start("tcp_server/read", "--addr", "127.0.0.1:0")
@@ -84,7 +84,7 @@ func TestReadResetUnread(t *testing.T) {
 		server.ExitSaying(0, want)
 	}, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		server, client := resets(t, h, start)
-		if harness.NodeMajor(t) >= 24 {
+		if harness.NodeTellsResets(t) {
 			server.Complaint(`read: .*ECONNRESET\n`)
 			server.Signal(syscall.SIGTERM)
 			server.Line("closed")

@@ -37,7 +37,7 @@ function read (socket) {
       for (let data; (data = socket.read(Math.min(buffer, socket.readableLength))) !== null;) show(data)
     })
   }
-  // The client's FIN, or, in Node 20, a reset that came right after data.
+  // The client's FIN, or, in Node before 24.16, a reset that came right after data.
   socket.on('end', () => console.log(`${peer} ended after ${socket.bytesRead} bytes`))
   socket.on('error', (err) => console.error(`read: ${err.message}`)) // with no listener it would end the process
 }
