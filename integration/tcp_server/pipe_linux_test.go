@@ -101,8 +101,8 @@ func bytesRead(t *testing.T, who string) (n int) {
 }
 
 // io.Copy splices a connection into a file, so that no byte of it passes through
-// the program, and takes an urgent byte for the end. Into a file that is open for
-// appending it does not: splice(2) refuses.
+// the program, and gets no further than an urgent byte: it waits there until the FIN.
+// Into a file that is open for appending it does not: splice(2) refuses.
 func TestPipeSplicesNot(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
@@ -150,10 +150,16 @@ func TestPipeSplicesNot(t *testing.T) {
 		peer.Write(t, client, "before")
 		urgent(t, client, '!')
 		peer.Write(t, client, "after")
+		file, conn := open(), peer.AcceptTCP(t, ln)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := io.Copy(file, conn)
+			ended <- err
+		}()
+		peer.Until(t, "as much is copied as can be", func() bool { return contents(t, file.Name()) == c.urgent })
+		assert.Equal(t, len(ended), 0, "Copy has not waited for the FIN")
 		assert.NilError(t, client.CloseWrite())
-		file := open()
-		_, err = io.Copy(file, peer.AcceptTCP(t, ln))
-		assert.NilError(t, err)
+		assert.NilError(t, <-ended)
 		assert.Equal(t, contents(t, file.Name()), c.urgent)
 	}
 }
