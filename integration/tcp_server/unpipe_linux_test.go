@@ -3,6 +3,7 @@ package tcp_server
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"path/filepath"
 	"syscall"
@@ -73,7 +74,7 @@ func unreadBytes(t *testing.T, p *harness.Program, most int) []byte {
 // A client that sends as fast as it can is cut off in the midst of it: each byte
 // is in the file or in the kernel's queue, none in both, none in neither; from
 // then on the queue grows until it is full, and the file never does. The server
-// sleeps meanwhile. A FIN does not get past the full queue; a reset does.
+// sleeps meanwhile. A FIN behind more data does not get past the full queue; a reset does.
 func TestUnpipeMidstream(t *testing.T) {
 	harness.NotNode(t, "Node reads ahead")
 	t.Parallel()
@@ -133,11 +134,12 @@ func TestUnpipePeerLeaves(t *testing.T) {
 		name  string
 		left  []string
 		leave func(*testing.T, *net.TCPConn)
+		told  error // what the client reads then, if it can read
 	}{
-		{"FIN", nil, func(t *testing.T, c *net.TCPConn) { assert.NilError(t, c.CloseWrite()) }},
-		{"FIN after data", []string{"x", "yz"}, func(t *testing.T, c *net.TCPConn) { assert.NilError(t, c.CloseWrite()) }},
-		{"reset", nil, peer.Reset},
-		{"reset after data", []string{"x", "yz"}, peer.Reset},
+		{"FIN", nil, func(t *testing.T, c *net.TCPConn) { assert.NilError(t, c.CloseWrite()) }, io.EOF},
+		{"FIN after data", []string{"x", "yz"}, func(t *testing.T, c *net.TCPConn) { assert.NilError(t, c.CloseWrite()) }, syscall.ECONNRESET},
+		{"reset", nil, peer.Reset, nil},
+		{"reset after data", []string{"x", "yz"}, peer.Reset, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -149,6 +151,10 @@ func TestUnpipePeerLeaves(t *testing.T) {
 			arrive(t, h, client, c.left...)
 			c.leave(t, client)
 			server.Line(peer.Of(client) + `closed`)
+			if c.told != nil {
+				_, err := client.Read(make([]byte, 1))
+				assert.ErrorIs(t, err, c.told)
+			}
 			server.Stop()
 			assert.Equal(t, contents(t, file), "")
 		})

@@ -39,7 +39,7 @@ func TestUnpipeAfter(t *testing.T) {
 			times = times[:1] // in TestUnpipeStop it is 0
 		}
 		for _, after := range times {
-			server := start("tcp_server/unpipe", "--addr", "127.0.0.1:0", "--after", after.String(), "--to", file)
+			server := start("tcp_server/unpipe", "--addr", "127.0.0.1:0", "--after", "0m"+after.String(), "--to", file) // two units, as in 1m30s
 			addr := server.Ready()
 			for range 2 {
 				begin := time.Now()

@@ -48,7 +48,7 @@ function pipe (socket) {
     // and with data there it tells of no FIN: that one stands behind them.
     socket.unpipe(file)
     file.end()
-  }, milliseconds(after))
+  }, ms(after))
   file.on('finish', () => {
     tell()
     if (how === 'piped') socket.end() // all is in the file: FIN
@@ -74,11 +74,12 @@ function pipe (socket) {
   })
 }
 
-function at ({ address, port }) {
-  return /:/.test(address) ? `[${address}]:${port}` : `${address}:${port}`
+// ms reads a time as Go writes it: 1m30s, 200ms.
+function ms (time) {
+  const unit = { h: 3600e3, m: 60e3, s: 1e3, ms: 1 }
+  return [...time.matchAll(/([\d.]+)(ms|[hms])/g)].reduce((sum, [, n, u]) => sum + n * unit[u], 0)
 }
 
-// milliseconds reads a time as Go's flags do: 1s, 200ms.
-function milliseconds (time) {
-  return parseFloat(time) * (time.endsWith('ms') ? 1 : 1000)
+function at ({ address, port }) {
+  return /:/.test(address) ? `[${address}]:${port}` : `${address}:${port}`
 }
