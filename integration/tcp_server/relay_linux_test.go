@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
@@ -204,6 +205,48 @@ func TestRelayResetAfterFIN(t *testing.T) {
 		relay.Signal(syscall.SIGTERM)
 		relay.Line("closed")
 		relay.ExitSaying(0, relayErrors)
+	})
+}
+
+// While the other side does not read, neither does the relay, and so it is not told of a
+// reset. It passes it on when that side reads again.
+func TestRelayResetStuck(t *testing.T) {
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		size := peer.Overfill(t, h)
+		relay, addr, target := relays(t, h, start)
+		good, behind := relayed(t, h, relay, addr, target)
+		goesOn := func() { // the relay, elsewhere
+			peer.Write(t, good, "x")
+			_, err := io.ReadFull(behind, make([]byte, 1))
+			assert.NilError(t, err)
+		}
+		client, server := relayed(t, h, relay, addr, target)
+		go client.Write(make([]byte, size))
+		for before, now := -1, 0; now != before; now = awaitFull(t, h, clientAddr(client)) {
+			before = now
+			goesOn()
+		}
+		peer.Reset(t, client)
+		has := func(local, remote net.Addr) bool {
+			return slices.ContainsFunc(peer.TCPSockets(t, h), func(s peer.TCPSocket) bool {
+				return s.Local == peer.TCPPort(local) && s.Remote == peer.TCPPort(remote)
+			})
+		}
+		peer.Until(t, "the reset has come", func() bool { return !has(client.RemoteAddr(), client.LocalAddr()) })
+		for range 20 {
+			time.Sleep(10 * time.Millisecond)
+			goesOn()
+		}
+		if !relay.Foreign() { // another may watch for it, and pass it on at once
+			assert.Assert(t, has(server.RemoteAddr(), server.LocalAddr()))
+		}
+		_, err := io.Copy(io.Discard, server)
+		if relay.Section != "node" || harness.NodeTellsResets(t) { // else it may be FIN, as there is data with the reset
+			assert.ErrorIs(t, err, syscall.ECONNRESET)
+		}
+		relay.Signal(syscall.SIGTERM)
+		relay.Await("closed")
+		assert.Equal(t, relay.Wait(), 0)
 	})
 }
 
