@@ -58,7 +58,7 @@ func serve(ctx context.Context, ln net.Listener, portFree <-chan struct{}) {
 			time.Sleep(time.Second / 2)
 		}
 	}
-	<-portFree // Close wakes Accept first, and then frees the port
+	<-portFree // Close wakes Accept, which may return before the port is free
 	fmt.Printf("no longer listening, %d open\n", open.Load())
 	// The listener's Close has not touched these connections. The end of main would:
 	// goroutines are not waited for, and the kernel closes what a process leaves.
