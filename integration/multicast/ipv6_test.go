@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"example.com/sockets/integration/harness"
 	"example.com/sockets/integration/lab"
 	"example.com/sockets/integration/peer"
 )
@@ -26,5 +27,8 @@ func TestIPv6Refuses(t *testing.T) {
 		{"-group", "[::ffff:230.185.192.108]:8080"}, {"-hops", "256"}, {"-hops", "4294967297"},
 	} {
 		peer.Refuses(t, h, "multicast/ipv6", `want a -group in ff00::/8, without a zone, -hops to 255 .*`, args...)
+	}
+	for _, hops := range []string{"256", "4294967297", "abc"} { // Node would send the last two with 1 and 0
+		harness.Node(t, h)("multicast/ipv6", "--hops", hops).ExitSaying(1, "ipv6: want --hops from 0 to 255, not "+hops+`\n`)
 	}
 }

@@ -61,7 +61,7 @@ func TestLoopbackHeldUp(t *testing.T) {
 		const wait = 2 * time.Second // to stop it in time
 		lab.Link(t, a, "10.0.0.1/24", lab.NewHost(t, "b"), "10.0.0.2/24")
 		near := peer.Member(t, a, peer.NotesGroup, "eth0")
-		p := start("multicast/loopback", "--interface", "eth0", "--wait", wait.String())
+		p := start("multicast/loopback", "--interface", "eth0", "--wait", "0m"+wait.String())
 		text, _, _ := peer.Hear(t, near)
 		p.Line(`sending to .*`)
 		p.Line("loopback on: heard")

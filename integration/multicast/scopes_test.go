@@ -59,7 +59,7 @@ func TestScopesEdges(t *testing.T) {
 	})
 }
 
-// IPv6: the fourth digit is the scope, the third the flags.
+// IPv6: the fourth digit is the scope, the third the flags, however the address is written.
 func TestScopesIPv6(t *testing.T) {
 	harness.Both(t, func(t *testing.T, _ *lab.Host, start harness.Starter) {
 		var addrs, want []string
@@ -83,6 +83,14 @@ func TestScopesIPv6(t *testing.T) {
 		expect("ff25::1", "site-local, ff25::/16, reserved")
 		expect("ff85::1", "site-local, ff85::/16, reserved")
 		expect("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "reserved, ffff::/16, reserved")
+		for _, c := range [][2]string{ // answered as it is written usually
+			{"FF02:0::1%eth0.100", "ff02::1%eth0.100: link-local, ff02::/16, permanent\n"},
+			{"ff02::224.0.0.1", "ff02::e000:1: link-local, ff02::/16, permanent\n"},
+			{"ff02::1.2.3.4", "ff02::102:304: link-local, ff02::/16, permanent\n"},
+			{"::ffff:e000:1", "224.0.0.1: link-local, 224.0.0.0-224.0.0.255, local network control block\n"},
+		} {
+			addrs, want = append(addrs, c[0]), append(want, c[1])
+		}
 		p := start("multicast/scopes", addrs...)
 		assert.Equal(t, p.Wait(), 0)
 		assert.DeepEqual(t, p.Lines(), want)

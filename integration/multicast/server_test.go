@@ -139,14 +139,16 @@ func TestServerStop(t *testing.T) {
 }
 
 // A TTL has 8 bits: what is larger is refused, also what x/net or Node would cut to 32
-// bits. So is an interface that is not there. A datagram to port 0 the kernel refuses.
+// bits. So is an interval that is none, and an interface that is not there. A datagram to port 0 the kernel refuses.
 func TestServerRefuses(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	for _, ttl := range []string{"256", "4294967297"} {
 		peer.Refuses(t, h, "multicast/server", `want .*-ttl .* `+ttl+` .*`, "-ttl", ttl)
 	}
-	harness.Node(t, h)("multicast/server", "--ttl", "256").ExitSaying(1, `server: want .*-ttl .* 256\n`)
+	for _, arg := range []string{"--ttl=256", "--interval=0", "--interval=abc", "--interval=-1s"} {
+		harness.Node(t, h)("multicast/server", arg).ExitSaying(1, `server: want a --ttl .* --interval above 0, not .*\n`)
+	}
 	peer.Refuses(t, h, "multicast/server", `interface "nope0": .*no such network interface`, "-interface", "nope0")
 
 	p := harness.Start(t, h, "multicast/server", "-group", "230.185.192.108:0")

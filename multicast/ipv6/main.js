@@ -13,6 +13,10 @@ const { group, interface: name, message, hops } = parseArgs({ options: {
   message: { type: 'string' },
   hops: { type: 'string', default: '1' }
 } }).values
+if (!/^\d+$/.test(hops) || hops > 255) { // Node keeps 32 bits of it: 4294967297 would be sent as 1
+  console.error(`ipv6: want --hops from 0 to 255, not ${hops}`)
+  process.exit(1)
+}
 const [, host, port] = /^\[(.*)\]:(\d+)$/.exec(group)
 const ifname = name ?? Object.entries(os.networkInterfaces()).find(([, addresses]) => addresses[0].internal)[0]
 

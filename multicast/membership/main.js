@@ -57,7 +57,8 @@ function pick (name) {
   throw new Error(`interface ${name}: not found`)
 }
 
-// ms reads a time as Go prints it: 500ms, 2s.
+// ms reads a time as Go writes it: 1m30s, 200ms.
 function ms (time) {
-  return parseFloat(time) * (time.endsWith('ms') ? 1 : 1000)
+  const unit = { h: 3600e3, m: 60e3, s: 1e3, ms: 1 }
+  return [...time.matchAll(/(-?[\d.]+)(ms|[hms])/g)].reduce((sum, [, n, u]) => sum + n * unit[u], 0)
 }

@@ -2,7 +2,7 @@
 //
 //	node multicast/scopes/main.js 224.0.0.1 230.185.192.108 239.255.0.1 ff02::1
 'use strict'
-const { BlockList, isIP } = require('node:net')
+const { BlockList, isIP, SocketAddress } = require('node:net')
 
 // blocks are those of RFC 5771, section 3, and in 239.0.0.0/8 those of RFC 2365. Each
 // ends where the next begins. "Global" means that no border stops it, not that it is yours.
@@ -39,11 +39,12 @@ for (const arg of process.argv.slice(2)) {
     fail(`classify ${JSON.stringify(arg)}: not an IP address`)
   } else if (!multicast.check(arg, `ipv${isIP(arg)}`)) {
     fail(`classify ${arg}: not a multicast address`)
-  } else if (arg.includes('.')) {
-    const ipv4 = arg.replace(/.*:/, '')
-    console.log(`${ipv4}: ${classify4(number(ipv4))}`)
   } else {
-    console.log(`${arg}: ${classify6(arg)}`)
+    const [plain, zone] = arg.split('%')
+    const { address } = new SocketAddress({ address: plain, family: `ipv${isIP(plain)}` }) // written the usual way
+    const ipv4 = address.replace('::ffff:', '')
+    if (isIP(ipv4) === 4) console.log(`${ipv4}: ${classify4(number(ipv4))}`)
+    else console.log(`${address}${zone ? `%${zone}` : ''}: ${classify6(address)}`)
   }
 }
 if (process.argv.length === 2) fail('want one IP address, or several')
@@ -70,7 +71,7 @@ function classify6 (address) {
   const scopes = { 0: 'reserved', 1: 'interface-local', 2: 'link-local', 3: 'realm-local', 4: 'admin-local',
     5: 'site-local', 8: 'organization-local', 14: 'global', 15: 'reserved' } // RFC 7346
   const uses = { 0: 'permanent', 1: 'transient', 3: 'unicast-prefix-based (RFC 3306)', 7: 'embedded rendezvous point (RFC 3956)' }
-  const [first, second] = address.toLowerCase().split(':')
+  const [first, second] = address.split(':')
   const flags = parseInt(first[2], 16)
   let bits = 16
   if (flags === 3 && /^0*$/.test(second)) {

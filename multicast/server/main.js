@@ -15,8 +15,8 @@ const { group, interface: name, ttl, loopback, interval, count } = parseArgs({ o
   interval: { type: 'string', default: '1s' },
   count: { type: 'string', default: '0' }
 } }).values
-if (!/^\d+$/.test(ttl) || ttl > 255) { // Node keeps 32 bits of it: 4294967297 would be sent as 1
-  console.error(`server: want a --ttl from 0 to 255, not ${ttl}`)
+if (!/^\d+$/.test(ttl) || ttl > 255 || !(ms(interval) > 0)) { // Node keeps 32 bits of a TTL: 4294967297 would be sent as 1
+  console.error(`server: want a --ttl from 0 to 255 and an --interval above 0, not ${ttl} ${interval}`)
   process.exit(1)
 }
 const [host, port] = group.split(':')
@@ -68,7 +68,8 @@ function pick (name) {
   throw new Error(`interface ${name}: not found`)
 }
 
-// ms reads a time as Go prints it: 500ms, 2s.
+// ms reads a time as Go writes it: 1m30s, 200ms.
 function ms (time) {
-  return parseFloat(time) * (time.endsWith('ms') ? 1 : 1000)
+  const unit = { h: 3600e3, m: 60e3, s: 1e3, ms: 1 }
+  return [...time.matchAll(/(-?[\d.]+)(ms|[hms])/g)].reduce((sum, [, n, u]) => sum + n * unit[u], 0)
 }
