@@ -47,7 +47,7 @@ func main() {
 		//weave:datagram
 		text := time.Now().Format(time.DateTime) // 2006-01-02 15:04:05
 		// The kernel lets no socket broadcast that has not asked to (SO_BROADCAST), so
-		// that nobody does by a mistyped address. Go asks for every UDP socket.
+		// that nobody does by a mistyped address. Go asks for every UDP socket of IPv4.
 		_, err := conn.WriteTo([]byte(text), to)
 		if err == nil { // handed to the network: whether anybody receives it nobody tells
 			_, err = fmt.Printf("sent %d bytes: %q\n", len(text), text)

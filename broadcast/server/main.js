@@ -12,6 +12,10 @@ const { addr, from, interval, count } = parseArgs({ options: {
   interval: { type: 'string', default: '1s' },
   count: { type: 'string', default: '0' }
 } }).values
+if (!(ms(interval) > 0)) {
+  console.error(`server: want an --interval above 0, not ${interval}`)
+  process.exit(1)
+}
 const [host, port] = addr.split(':')
 const [ip, localPort] = from.split(':')
 
@@ -55,7 +59,8 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => close(() => console.log('closed')))
 }
 
-// ms reads a time as Go prints it: 500ms, 2s.
+// ms reads a time as Go writes it: 1m30s, 200ms.
 function ms (time) {
-  return parseFloat(time) * (time.endsWith('ms') ? 1 : 1000)
+  const unit = { h: 3600e3, m: 60e3, s: 1e3, ms: 1 }
+  return [...time.matchAll(/(-?[\d.]+)(ms|[hms])/g)].reduce((sum, [, n, u]) => sum + n * unit[u], 0)
 }

@@ -88,6 +88,24 @@ func TestServerOutlivesItsNetwork(t *testing.T) {
 	})
 }
 
+// Where a default route leads elsewhere while the interface is down, the datagram goes to
+// that router, as plain unicast, and without an error.
+func TestServerByAnotherRoute(t *testing.T) {
+	harness.Both(t, func(t *testing.T, a *lab.Host, start harness.Starter) {
+		lab.Require(t, "namespaces", lab.Isolated())
+		router := lab.NewHost(t, "router")
+		lab.Link(t, a, "10.0.0.1/24", lab.NewHost(t, "b"), "10.0.0.2/24")
+		lab.Link(t, a, "10.0.1.1/24", router, "10.0.1.2/24 10.0.0.255/32") // so that it does not pass it on
+		peer.SetSysctl(t, router, "net/ipv4/conf/all/drop_unicast_in_l2_multicast", "1")
+		a.Route(t, "0.0.0.0/0", "10.0.1.2")
+		a.Unplug(t, "eth0")
+		client := listening(t, router)
+		data, port := broadcastOnce(t, start, "10.0.0.255:8080")
+		client.Line(`10\.0\.1\.1:` + port + `: ` + data)
+		client.Stop()
+	})
+}
+
 // With no more than the cable pulled the interface stays up, and so does its route:
 // every send succeeds, and nothing is received.
 func TestServerIsNotToldOfACable(t *testing.T) {

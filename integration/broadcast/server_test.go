@@ -88,13 +88,18 @@ func TestServerStop(t *testing.T) {
 }
 
 // IPv6 has no broadcast: such an address is refused, and so is a source that is
-// none of the machine's own.
+// none of the machine's own, and an interval that is none.
 func TestServerRefuses(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	peer.Refuses(t, h, "broadcast/server", "address ::1: no suitable address found", "-addr", "[::1]:8080")
 	peer.Refuses(t, h, "broadcast/server", "address ::1: no suitable address found", "-from", "[::1]:0")
 	peer.Refuses(t, h, "broadcast/server", `listen udp4 192\.0\.2\.1:0: bind: .*`, "-from", "192.0.2.1:0") // TEST-NET-1, RFC 5737
+	// Of none, and of what is no time, Node's setInterval would make 1 ms.
+	for _, interval := range []string{"0", "abc", "-1s"} {
+		harness.Node(t, h)("broadcast/server", "--interval="+interval).
+			ExitSaying(1, "server: want an --interval above 0, not "+interval+`\n`)
+	}
 }
 
 // Two clients, one in each language, share the port and receive from both servers.
