@@ -130,7 +130,7 @@ func TestMembershipSilentAfterLeaving(t *testing.T) {
 func TestMembershipHeldUp(t *testing.T) {
 	heldUp := func(t *testing.T, h *lab.Host, start harness.Starter) {
 		const leaveAfter = 2 * time.Second // to stop it in time
-		p := member(start, "multicast/membership", "--leave-after", leaveAfter.String())
+		p := member(start, "multicast/membership", "--leave-after", "0m"+leaveAfter.String())
 		peer.Until(t, "it waits with a timeout", func() bool { return peer.Polls(t, p, leaveAfter) })
 		peer.Freeze(t, p)
 		frozen := time.Now()
@@ -147,14 +147,17 @@ func TestMembershipHeldUp(t *testing.T) {
 }
 
 // rejoin joins again where an interface was removed and made anew under its name:
-// it has another index then, and no members. It returns the interface as it is now.
+// it has another index then, and no members. It returns the interface that it is on now.
 func rejoin(p *ipv4.PacketConn, group net.Addr, was *net.Interface) (*net.Interface, error) {
 	is, err := net.InterfaceByName(was.Name)
 	if err != nil || is.Index == was.Index {
 		return was, err // it is not there, or as it was
 	}
 	p.LeaveGroup(was, group) // else the old membership counts against igmp_max_memberships
-	return is, p.JoinGroup(is, group)
+	if err := p.JoinGroup(is, group); err != nil {
+		return was, err // the next call tries it again
+	}
+	return is, nil
 }
 
 // A membership does not outlive its interface: one that is removed and made again, with
@@ -183,6 +186,11 @@ func TestMembershipInterfaceMadeAnew(t *testing.T) {
 
 	peer.SetSysctl(t, a, "net/ipv4/igmp_max_memberships", "1") // the old one counts until it is left
 	assert.ErrorIs(t, p.JoinGroup(peer.InterfaceOf(t, a, "eth0"), group), unix.ENOBUFS)
+	peer.SetSysctl(t, a, "net/ipv4/igmp_max_memberships", "0")
+	is, err = again()
+	assert.ErrorIs(t, err, unix.ENOBUFS)
+	assert.Equal(t, is.Index, was.Index)
+	peer.SetSysctl(t, a, "net/ipv4/igmp_max_memberships", "1")
 	is, err = again()
 	assert.NilError(t, err)
 	assert.Assert(t, is.Index != was.Index)
