@@ -150,6 +150,12 @@ func TestServerRoute(t *testing.T) {
 	defer routed.Close()
 	assert.Equal(t, routed.LocalAddr().(*net.UDPAddr).IP.String(), "10.0.1.1")
 
+	// Now there are other addresses, and what is sent on lo from 0.0.0.0 has one of them.
+	_, err = conn.WriteTo([]byte("x"), to)
+	assert.NilError(t, err)
+	_, _, src = peer.Hear(t, plain)
+	assert.Assert(t, strings.HasPrefix(src, "10.0.0.1:") || strings.HasPrefix(src, "10.0.1.1:"), src)
+
 	// Bound to an address, Linux sends by that address's interface, unless it has the option.
 	for _, conf := range []string{"all", "eth1"} { // by which the address will not fit
 		peer.SetSysctl(t, other, "net/ipv4/conf/"+conf+"/rp_filter", "0")

@@ -50,6 +50,14 @@ func TestTTLZero(t *testing.T) {
 	sendTTLs(t, a, "0", "-interface", "eth0")
 	onTheWire(0)
 	elsewhere.Stop()
+
+	// Nor does one that has named another sender.
+	deaf := harness.Start(t, a, "multicast/source", "-group", peer.NotesGroup, "-interface", "eth0", "-source", "10.0.0.2")
+	deaf.Ready()
+	deaf.Line("joined .*")
+	sendTTLs(t, a, "0", "-interface", "eth0")
+	onTheWire(0)
+	deaf.Stop()
 }
 
 // The multicast TTL is an option of its own: IP_TTL does not count. The kernel

@@ -30,7 +30,7 @@ func main() {
 	}
 
 	//weave:interface
-	ifi, err := net.InterfaceByIndex(1) // the loopback interface, whatever the system calls it
+	ifi, err := net.InterfaceByIndex(1) // the loopback interface on Linux, macOS and Windows
 	if *ifname != "" {
 		ifi, err = net.InterfaceByName(*ifname)
 	}

@@ -34,7 +34,7 @@ func main() {
 		log.Fatalf("want a -group in ff00::/8, without a zone, -hops to 255 and no argument after the flags, not %v %d %q", group, *hops, flag.Args())
 	}
 
-	ifi, err := net.InterfaceByIndex(1) // the loopback interface, whatever the system calls it
+	ifi, err := net.InterfaceByIndex(1) // the loopback interface on Linux, macOS and Windows
 	if *ifname != "" {
 		ifi, err = net.InterfaceByName(*ifname)
 	}

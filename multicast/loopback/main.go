@@ -31,7 +31,7 @@ func main() {
 		log.Fatalf("want an IPv4 multicast -group, a -wait above 0 and no argument, not %v %v %q", group, *wait, flag.Args())
 	}
 
-	ifi, err := net.InterfaceByIndex(1) // the loopback interface, whatever the system calls it
+	ifi, err := net.InterfaceByIndex(1) // the loopback interface on Linux, macOS and Windows
 	if *ifname != "" {
 		ifi, err = net.InterfaceByName(*ifname)
 	}

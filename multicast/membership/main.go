@@ -31,7 +31,7 @@ func main() {
 	if flag.Parse(); flag.NArg() > 0 || !group.Addr().Is4() || !group.Addr().IsMulticast() || *leaveAfter <= 0 {
 		log.Fatalf("want an IPv4 multicast -group, -leave-after above 0, no argument, not %v %v %q", group, *leaveAfter, flag.Args())
 	}
-	ifi, err := net.InterfaceByIndex(1) // the loopback interface, whatever the system calls it
+	ifi, err := net.InterfaceByIndex(1) // the loopback interface on Linux, macOS and Windows
 	if *ifname != "" {
 		ifi, err = net.InterfaceByName(*ifname)
 	}

@@ -34,7 +34,7 @@ func main() {
 	if flag.Parse(); flag.NArg() > 0 || !group.Addr().Is4() || !group.Addr().IsMulticast() || *ttl > 255 || *interval <= 0 { // x/net would send 4294967297 as 1
 		log.Fatalf("want an IPv4 multicast -group, -ttl to 255, -interval above 0, no argument, not %v %d %v %q", group, *ttl, *interval, flag.Args())
 	}
-	ifi, err := net.InterfaceByIndex(1) // the loopback interface, whatever the system calls it
+	ifi, err := net.InterfaceByIndex(1) // the loopback interface on Linux, macOS and Windows
 	if *ifname != "" {
 		ifi, err = net.InterfaceByName(*ifname)
 	}
@@ -47,7 +47,7 @@ func main() {
 		log.Fatalf("interface %s: no IPv4 address", ifi.Name)
 	}
 	//weave:options
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: addrs[i].(*net.IPNet).IP}) // from 0.0.0.0 nobody could answer on lo
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: addrs[i].(*net.IPNet).IP}) // from 0.0.0.0 the source on lo would be another interface's address, or none
 	if err == nil {                                                                // left alone, the kernel takes the interface that its routes name, TTL 1, and loopback on
 		p := ipv4.NewPacketConn(conn) // the same socket, with the options that package net has not
 		err = cmp.Or(p.SetMulticastInterface(ifi), p.SetMulticastTTL(int(*ttl)), p.SetMulticastLoopback(*loopback))

@@ -35,7 +35,7 @@ func main() {
 		log.Fatalf("want an IPv4 multicast -group, the IPv4 -source of a host and no argument, not %v %v %q", group, source, flag.Args())
 	}
 
-	ifi, err := net.InterfaceByIndex(1) // the loopback interface, whatever the system calls it
+	ifi, err := net.InterfaceByIndex(1) // the loopback interface on Linux, macOS and Windows
 	if *ifname != "" {
 		ifi, err = net.InterfaceByName(*ifname)
 	}

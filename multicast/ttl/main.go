@@ -41,7 +41,7 @@ func main() {
 		log.Fatalf("want an IPv4 multicast -group and no argument after the flags, not %v %q", group, flag.Args())
 	}
 
-	ifi, err := net.InterfaceByIndex(1) // the loopback interface, whatever the system calls it
+	ifi, err := net.InterfaceByIndex(1) // the loopback interface on Linux, macOS and Windows
 	if *ifname != "" {
 		ifi, err = net.InterfaceByName(*ifname)
 	}
@@ -53,7 +53,7 @@ func main() {
 	if i < 0 {
 		log.Fatalf("interface %s: no IPv4 address", ifi.Name)
 	}
-	// From a socket bound to 0.0.0.0, what is sent on lo has 0.0.0.0 for its source: nobody could answer.
+	// From a socket bound to 0.0.0.0, what is sent on lo would have another interface's address for its source, or none.
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: addrs[i].(*net.IPNet).IP})
 	if err != nil {
 		log.Fatal(err)
