@@ -47,7 +47,7 @@ func main() {
 		log.Fatalf("interface %s: no IPv4 address", ifi.Name)
 	}
 	//weave:options
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: addrs[i].(*net.IPNet).IP}) // from 0.0.0.0 the source on lo would be another interface's address, or none
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: addrs[i].(*net.IPNet).IP}) // from 0.0.0.0 the source on lo would not be 127.0.0.1
 	if err == nil {                                                                // left alone, the kernel takes the interface that its routes name, TTL 1, and loopback on
 		p := ipv4.NewPacketConn(conn) // the same socket, with the options that package net has not
 		err = cmp.Or(p.SetMulticastInterface(ifi), p.SetMulticastTTL(int(*ttl)), p.SetMulticastLoopback(*loopback))
