@@ -108,7 +108,7 @@ func TestClientClosedPort(t *testing.T) {
 				if peer.InOurNode(t) && addr == "[::1]:8080" {
 					break // to Node one refusal is as the other
 				}
-				client := start("udp_client/client", "--timeout", "1h", "--addr", addr)
+				client := start("udp_client/client", "--timeout", time.Hour.String(), "--addr", addr)
 				client.Line(`connected to \Q` + addr + `\E from \S+:\d+`)
 				client.Line(`sent 5 bytes: "hello"`)
 				client.ExitSaying(1, message)

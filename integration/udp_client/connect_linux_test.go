@@ -334,14 +334,18 @@ func TestConnectProhibited(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		lab.Require(t, "namespaces", lab.Isolated())
 		router := lab.NewHost(t, "router")
-		lab.Link(t, router, "10.0.0.1/24", h, "10.0.0.2/24")
+		lab.Link(t, router, "10.0.0.1/24 fd00::1/64", h, "10.0.0.2/24 fd00::2/64")
 		router.Forward(t)
-		router.Reject(t, "192.0.2.0/24", unix.RTN_PROHIBIT)
-		h.Route(t, "192.0.2.0/24", "10.0.0.1")
-		p := start("udp_client/connect", "--addr", "192.0.2.1:8080", "--from", "10.0.0.2:8081")
-		addr := listens(p)
-		connectTo(p, "192.0.2.1:8080", addr)
-		p.ExitSaying(1, `connect: .*(no route to host|EHOSTUNREACH).*\n`)
+		for _, c := range []struct{ network, via, to, from, complaint string }{
+			{"192.0.2.0/24", "10.0.0.1", "192.0.2.1:8080", "10.0.0.2:8081", "no route to host|EHOSTUNREACH"},
+			{"2001:db8::/64", "fd00::1", "[2001:db8::1]:8080", "[fd00::2]:8081", "permission denied|EACCES"},
+		} {
+			router.Reject(t, c.network, unix.RTN_PROHIBIT)
+			h.Route(t, c.network, c.via)
+			p := start("udp_client/connect", "--addr", c.to, "--from", c.from)
+			connectTo(p, c.to, listens(p))
+			p.ExitSaying(1, `connect: .*(`+c.complaint+`).*\n`)
+		}
 	})
 }
 
@@ -385,6 +389,23 @@ func TestConnectZone(t *testing.T) {
 	})
 }
 
+// In Go the zone may be the interface's number as well. Our own address names none here.
+func TestConnectZoneNumber(t *testing.T) {
+	harness.NotNode(t, "it wants the interface's name")
+	t.Parallel()
+	h, other := lab.NewHost(t, "h"), lab.NewHost(t, "other")
+	lab.Link(t, h, "fe80::1/64", other, "fe80::2/64")
+	remote := peer.ListenUDP(t, other, "udp6", "[fe80::2%eth0]:8080")
+	number := peer.InterfaceOf(t, h, "eth0").Index
+	p := harness.Start(t, h, "udp_client/connect", "-addr", fmt.Sprintf("[fe80::2%%%d]:8080", number), "-from", "[::]:8081")
+	listens(p)
+	p.Write("\n")
+	p.Line(`connected to \[fe80::2%eth0\]:8080 from \[fe80::.*%eth0\]:8081`)
+	_, from := peer.ReceiveUDP(t, remote)
+	hears(t, p, remote, from)
+	p.Stop()
+}
+
 // On the wire: connecting and disconnecting send nothing. While the socket is connected a
 // stranger's datagram is refused.
 func TestConnectWire(t *testing.T) {
@@ -412,10 +433,10 @@ func TestConnectWire(t *testing.T) {
 }
 
 // A refusal that the read has not been told yet meets the next send instead, which then has
-// not sent: the program sends again, and goes on.
+// not sent: the program sends again, and goes on. Node may be told while it looks up a name.
 func TestConnectRefusedBefore(t *testing.T) {
-	test := func(t *testing.T, h *lab.Host, start harness.Starter) {
-		p := start("udp_client/connect")
+	test := func(t *testing.T, h *lab.Host, start harness.Starter, args ...string) {
+		p := start("udp_client/connect", args...)
 		addr := listens(p)
 		p.Write("\n\n\n")
 		for range 2 {
@@ -429,7 +450,12 @@ func TestConnectRefusedBefore(t *testing.T) {
 	}
 	harness.Compare(t, func(t *testing.T, h *lab.Host, _ harness.Starter) {
 		test(t, h, peer.OneProcessor(t, h)) // so that it writes again before it reads
-	}, test)
+	}, func(t *testing.T, h *lab.Host, node harness.Starter) {
+		test(t, h, node)
+		named := lab.NewHost(t, "named")
+		peer.Names(t, named, "127.0.0.1 localhost")
+		test(t, named, harness.Node(t, named), "--addr", "localhost:8080")
+	})
 }
 
 // What a connected socket's read fails with is gone after: errors of a socket are told once.

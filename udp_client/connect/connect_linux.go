@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -59,6 +60,8 @@ func sockaddr(a *net.UDPAddr) unix.Sockaddr {
 	sa := &unix.SockaddrInet6{Port: a.Port, Addr: [16]byte(a.IP)}
 	if zone, err := net.InterfaceByName(a.Zone); err == nil {
 		sa.ZoneId = uint32(zone.Index)
+	} else if index, err := strconv.Atoi(a.Zone); err == nil {
+		sa.ZoneId = uint32(index)
 	}
 	return sa
 }

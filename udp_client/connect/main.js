@@ -4,9 +4,8 @@
 //	node udp_client/connect/main.js
 'use strict'
 const dgram = require('node:dgram')
-const { once } = require('node:events')
 const readline = require('node:readline')
-const { parseArgs } = require('node:util')
+const { parseArgs, promisify } = require('node:util')
 
 const { addr, from } = parseArgs({ options: {
   addr: { type: 'string', default: '127.0.0.1:8080' },
@@ -15,6 +14,7 @@ const { addr, from } = parseArgs({ options: {
 const [[, host, port], [, ourHost, ourPort]] = [addr, from].map((a) => /^\[?(.*?)\]?:(\d+)$/.exec(a))
 
 const socket = dgram.createSocket(/:/.test(ourHost) ? 'udp6' : 'udp4')
+const connect = promisify(socket.connect).bind(socket)
 socket.on('listening', () => console.log('listening on', at(socket.address())))
 socket.bind(ourPort, ourHost)
 
@@ -25,8 +25,7 @@ steps().catch(fail)
 async function steps () {
   const enter = input[Symbol.asyncIterator]()
   while (!(await enter.next()).done) {
-    socket.connect(port, host) // looks the name up, and so comes later; throws if it is connected already
-    await once(socket, 'connect')
+    await connect(port, host) // looks the name up, and so comes later; throws if it is connected already
     console.log(`connected to ${at(socket.remoteAddress())} from ${at(socket.address())}`)
     socket.send('hello', sent) // to the peer: no address is needed now
     if (!(await enter.next()).done) {
