@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/golden"
@@ -99,7 +100,7 @@ func TestBufferSizesHeldUp(t *testing.T) {
 				assert.Equal(t, peer.Counter(t, h, "Udp", "RcvbufErrors")-before, 10)
 				p.Signal(syscall.SIGCONT)
 				peer.Until(t, "it has read", func() bool {
-					socket := procUDP(t, h, addr.Port())
+					socket := procUDP(t, h, "udp", addr.Port())
 					return socket == nil || socket[4] == "00000000:00000000" // gone, or empty
 				})
 				roundTrip(t, peer.ListenUDP(t, h, "udp4", "127.0.0.1:0"), addr, "now there is room")
@@ -144,11 +145,11 @@ func TestBufferSizesSmallDatagrams(t *testing.T) {
 }
 
 // option sets one of a socket's.
-func option(t *testing.T, conn *net.UDPConn, name, value int) {
+func option(t *testing.T, conn *net.UDPConn, level, name, value int) {
 	t.Helper()
 	raw, err := conn.SyscallConn()
 	assert.NilError(t, err)
-	assert.NilError(t, raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, name, value) }))
+	assert.NilError(t, raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), level, name, value) }))
 	assert.NilError(t, err)
 }
 
@@ -158,7 +159,7 @@ func TestBufferSizesOverflow(t *testing.T) {
 	h := lab.NewHost(t, "h")
 	conn, sender := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0"), peer.ListenUDP(t, h, "udp4", "127.0.0.1:0")
 	assert.NilError(t, conn.SetReadBuffer(1))
-	option(t, conn, unix.SO_RXQ_OVFL, 1)
+	option(t, conn, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
 	dropped := func() int {
 		oob := make([]byte, 64)
 		_, n, _, _, err := conn.ReadMsgUDPAddrPort(make([]byte, 100), oob)
@@ -262,8 +263,36 @@ func ioctl(t *testing.T, fd int, question uint) int {
 	return n
 }
 
+// A socket for both families is in udp6. What it drops is counted there, for the machine in
+// snmp if it was IPv4's, and in snmp6 if it was IPv6's.
+func TestBufferSizesBothFamilies(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated())
+	h := lab.NewHost(t, "h")
+	assert.NilError(t, peer.ListenUDP(t, h, "udp", ":8080").SetReadBuffer(1))
+	dropped4 := func() int { return peer.Counter(t, h, "Udp", "RcvbufErrors") }
+	dropped6 := func() (n int) {
+		_, text, found := strings.Cut(procNet(t, h, "snmp6"), "\nUdp6RcvbufErrors")
+		assert.Assert(t, found)
+		_, err := fmt.Sscan(text, &n)
+		assert.NilError(t, err)
+		return n
+	}
+	all := func() bool { return dropsIn(t, h, "udp6", 8080) == dropped4()+dropped6() }
+	assert.Assert(t, procUDP(t, h, "udp", 8080) == nil)
+	for sender := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0"); dropped4() == 0; {
+		peer.SendUDP(t, sender, netip.MustParseAddrPort("127.0.0.1:8080"), "hi")
+	}
+	peer.Until(t, "all is counted", all)
+	assert.Equal(t, dropped6(), 0)
+	for sender := peer.ListenUDP(t, h, "udp6", "[::1]:0"); dropped6() == 0; {
+		peer.SendUDP(t, sender, netip.MustParseAddrPort("[::1]:8080"), "hi")
+	}
+	peer.Until(t, "all is counted", all)
+}
+
 // A large send buffer does not help where the network card's queue is the smaller one: that
-// drops what it has no room for, and no call fails. The machine counts it.
+// drops what it has no room for, and no call fails. The queue counts it, and the machine.
 func TestBufferSizesOwnCard(t *testing.T) {
 	t.Parallel()
 	lab.Require(t, "namespaces", lab.Isolated())
@@ -275,6 +304,16 @@ func TestBufferSizesOwnCard(t *testing.T) {
 		peer.SendUDP(t, conn, to, strings.Repeat("x", 1000))
 	}
 	assert.Assert(t, peer.Counter(t, h, "Udp", "SndbufErrors") >= 40)
+	var queues []netlink.Qdisc
+	var err error
+	h.Do(func() {
+		var card netlink.Link
+		if card, err = netlink.LinkByName("eth0"); err == nil {
+			queues, err = netlink.QdiscList(card)
+		}
+	})
+	assert.NilError(t, err)
+	assert.Assert(t, queues[0].Attrs().Statistics.Queue.Drops >= 40) // as tc -s qdisc shows it
 }
 
 // A datagram larger than the link takes has to fit in the send buffer, in all its
@@ -342,7 +381,7 @@ func TestBufferSizesTranscript(t *testing.T) {
 			fmt.Sprintf("read %d datagrams, %d bytes", 200-lost, size*(200-lost)), fmt.Sprintf("read %d datagrams, %d bytes", kept, size*kept),
 			fmt.Sprintf(goDropped, lost), fmt.Sprintf(goDropped, 200-kept),
 		).Replace(strings.Join(p.Lines(), "")))
-		peer.Until(t, "the port is free", func() bool { return procUDP(t, h, addr.Port()) == nil })
+		peer.Until(t, "the port is free", func() bool { return procUDP(t, h, "udp", addr.Port()) == nil })
 	}
 	golden.Assert(t, strings.TrimSuffix(text.String(), "\n"), "buffer_sizes.txt")
 }

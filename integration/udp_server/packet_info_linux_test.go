@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/golden"
 
@@ -192,16 +194,62 @@ func TestPacketInfoRoutes(t *testing.T) {
 	eth1.Await("the reply", reply)
 }
 
-// The source of a datagram can only be one of the machine's own addresses.
+// The source of a datagram can only be one of the machine's own addresses; over IPv6 any
+// address, once the socket has asked for that.
 func TestPacketInfoForeignSource(t *testing.T) {
 	t.Parallel()
-	_, server, _ := peer.Cabled(t)
+	client, server := lab.NewHost(t, "client"), lab.NewHost(t, "server")
+	lab.Link(t, server, "10.0.0.1/24 fd00::1/64", client, "10.0.0.2/24 fd00::2/64")
 	conn := ipv4.NewPacketConn(peer.ListenUDP(t, server, "udp4", "0.0.0.0:8080"))
 	to := net.UDPAddrFromAddrPort(netip.MustParseAddrPort("10.0.0.2:8080"))
 	_, err := conn.WriteTo([]byte("x"), &ipv4.ControlMessage{Src: net.IPv4(10, 0, 0, 77)}, to)
 	assert.Assert(t, err != nil)
 	_, err = conn.WriteTo([]byte("x"), &ipv4.ControlMessage{Src: net.IPv4(10, 0, 0, 1)}, to)
 	assert.NilError(t, err)
+
+	remote, six := peer.ListenUDP(t, client, "udp6", "[fd00::2]:8080"), peer.ListenUDP(t, server, "udp6", "[::]:8080")
+	conn6, to, foreign := ipv6.NewPacketConn(six), net.UDPAddrFromAddrPort(peer.AddrOf(remote)), &ipv6.ControlMessage{Src: net.ParseIP("fd00::77")}
+	_, err = conn6.WriteTo([]byte("x"), foreign, to)
+	assert.Assert(t, err != nil)
+	option(t, six, unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1)
+	_, err = conn6.WriteTo([]byte("x"), foreign, to)
+	assert.NilError(t, err)
+	_, from := peer.ReceiveUDP(t, remote)
+	assert.Equal(t, from.String(), "[fd00::77]:8080")
+}
+
+// On a socket for both families Linux tells of an IPv4 datagram in IPv6's way too, and takes
+// that for the reply, which x/net does not write.
+func TestPacketInfoMapped(t *testing.T) {
+	t.Parallel()
+	lab.Require(t, "namespaces", lab.Isolated()) // not every system's lo has all of 127.0.0.0/8
+	h := lab.NewHost(t, "h")
+	server, client := peer.ListenUDP(t, h, "udp", ":8080"), peer.ListenUDP(t, h, "udp4", "127.0.0.1:0")
+	assert.NilError(t, ipv4.NewPacketConn(server).SetControlMessage(ipv4.FlagDst, true))
+	assert.NilError(t, ipv6.NewPacketConn(server).SetControlMessage(ipv6.FlagDst, true))
+	peer.SendUDP(t, client, netip.MustParseAddrPort("127.9.9.9:8080"), "hello")
+	control := make([]byte, 128)
+	_, n, _, from, err := server.ReadMsgUDPAddrPort(make([]byte, 100), control)
+	assert.NilError(t, err)
+	var asked ipv4.ControlMessage
+	var asked6 ipv6.ControlMessage
+	assert.NilError(t, asked.Parse(control[:n]))
+	assert.NilError(t, asked6.Parse(control[:n]))
+	ip := net.IPv4(127, 9, 9, 9).To16() // ::ffff:127.9.9.9
+	assert.Assert(t, asked.Dst.Equal(ip) && asked6.Dst.Equal(ip), "%v %v", asked.Dst, asked6.Dst)
+	for _, reply := range []struct {
+		source []byte
+		from   string
+	}{
+		{(&ipv4.ControlMessage{Src: ip}).Marshal(), "127.9.9.9:8080"},
+		{unix.PktInfo6(&unix.Inet6Pktinfo{Addr: [16]byte(ip)}), "127.9.9.9:8080"},
+		{(&ipv6.ControlMessage{Src: ip}).Marshal(), "127.0.0.1:8080"}, // as the routes choose
+	} {
+		_, _, err := server.WriteMsgUDPAddrPort([]byte("hello"), reply.source, from)
+		assert.NilError(t, err)
+		_, replied := peer.ReceiveUDP(t, client)
+		assert.Equal(t, replied.String(), reply.from)
+	}
 }
 
 // On the wire: the client asks the second address of a machine. The plain echo replies from

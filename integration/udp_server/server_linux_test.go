@@ -69,7 +69,7 @@ func TestServerVanishedClients(t *testing.T) {
 			port := peer.AddrOf(conn).Port()
 			conn.Close()
 			// A program that another test starts just now may hold the socket until its exec.
-			peer.Until(t, "it is gone", func() bool { return procUDP(t, h, port) == nil })
+			peer.Until(t, "it is gone", func() bool { return procUDP(t, h, "udp", port) == nil })
 		}
 		server.Signal(syscall.SIGCONT)
 		for range 5 {
@@ -214,14 +214,20 @@ func TestServerAnswersFromAnotherAddress(t *testing.T) {
 	server.Stop()
 }
 
-// procUDP returns what /proc/net/udp says of the socket at an IPv4 port, or nothing.
-func procUDP(t *testing.T, on *lab.Host, port uint16) []string {
+// procNet returns a file of a host's /proc/net.
+func procNet(t *testing.T, on *lab.Host, name string) string {
 	t.Helper()
 	var text []byte
 	var err error
-	on.Do(func() { text, err = os.ReadFile("/proc/thread-self/net/udp") })
+	on.Do(func() { text, err = os.ReadFile("/proc/thread-self/net/" + name) })
 	assert.NilError(t, err)
-	for line := range strings.Lines(string(text)) {
+	return string(text)
+}
+
+// procUDP returns what /proc/net/udp, or udp6, says of the socket at a port, or nothing.
+func procUDP(t *testing.T, on *lab.Host, name string, port uint16) []string {
+	t.Helper()
+	for line := range strings.Lines(procNet(t, on, name)) {
 		if fields := strings.Fields(line); strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", port)) {
 			return fields
 		}
@@ -233,7 +239,12 @@ func procUDP(t *testing.T, on *lab.Host, port uint16) []string {
 // the socket at an IPv4 port was full: the last column of /proc/net/udp.
 func drops(t *testing.T, on *lab.Host, port uint16) int {
 	t.Helper()
-	fields := procUDP(t, on, port)
+	return dropsIn(t, on, "udp", port)
+}
+
+func dropsIn(t *testing.T, on *lab.Host, name string, port uint16) int {
+	t.Helper()
+	fields := procUDP(t, on, name, port)
 	assert.Assert(t, fields != nil, "no socket at port %d", port)
 	n, err := strconv.Atoi(fields[len(fields)-1])
 	assert.NilError(t, err)

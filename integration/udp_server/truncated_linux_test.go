@@ -39,7 +39,7 @@ func TestTruncatedTranscript(t *testing.T) {
 		peer.KeepPort(t, h, from)
 		p.Line(from + ` sent ` + c.told)
 		p.Stop()
-		peer.Until(t, "the port is free", func() bool { return procUDP(t, h, 8080) == nil })
+		peer.Until(t, "the port is free", func() bool { return procUDP(t, h, "udp", 8080) == nil })
 		programs = append(programs, p, client)
 	}
 	harness.Transcript(t, "truncated.txt", programs...)

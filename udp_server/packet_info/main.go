@@ -41,7 +41,7 @@ func main() {
 	}
 	//weave:ask
 	// IP_PKTINFO, and IPv6's: the kernel tells of each datagram which address it was sent to, and
-	// the interface it came by. A socket for both families, as on :8080, takes both.
+	// the interface it came by. A socket for both families, as on :8080, takes both; x/net wants both.
 	err4 := ipv4.NewPacketConn(conn).SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true)
 	err6 := ipv6.NewPacketConn(conn).SetControlMessage(ipv6.FlagDst|ipv6.FlagInterface, true)
 	if err4 != nil && err6 != nil {
@@ -64,7 +64,7 @@ func echo(ctx context.Context, conn *net.UDPConn) error {
 		n, size, _, from, err := conn.ReadMsgUDPAddrPort(buf, control)
 		var asked ipv4.ControlMessage
 		var asked6 ipv6.ControlMessage
-		if err = errors.Join(err, asked.Parse(control[:size]), asked6.Parse(control[:size])); err != nil { // each reads its own family
+		if err = errors.Join(err, asked.Parse(control[:size]), asked6.Parse(control[:size])); err != nil { // each reads its own
 			return err
 		}
 		dst, index := asked.Dst, asked.IfIndex
