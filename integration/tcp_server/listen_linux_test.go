@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -109,6 +110,29 @@ func TestListenNodeBacklog(t *testing.T) {
 	}
 }
 
+// While Node's event loop does not turn, clients wait in the queue.
+func TestListenNodeBusy(t *testing.T) {
+	harness.OnlyNode(t)
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	server := harness.NodeScript(t, h, `
+		const server = require('net').createServer((socket) => socket.destroy())
+		server.listen(0, '127.0.0.1', 1, () => {
+			console.log('listening on 127.0.0.1:' + server.address().port)
+			require('fs').readSync(0, Buffer.alloc(1)) // in place of a long computation
+		})
+		process.on('SIGTERM', () => { console.log('closed'); process.exit() })`)
+	addr := server.Ready()
+	listener := listenerOf(t, server)
+	for n := range 2 {
+		peer.DialTCP(t, h, addr)
+		awaitQueue(t, listener, n+1)
+	}
+	server.Write("!")
+	awaitQueue(t, listener, 0)
+	server.Stop()
+}
+
 // With a backlog of 1 two connections complete, with 0 one. The next client's SYN is
 // dropped: it is not refused, it goes on trying, and is connected when one is accepted.
 func TestListenQueue(t *testing.T) {
@@ -124,16 +148,7 @@ func TestListenQueue(t *testing.T) {
 			awaitQueue(t, listener, n+1)
 		}
 
-		at := netip.MustParseAddrPort(addr)
-		var last int
-		var err error
-		h.Do(func() {
-			if last, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err == nil {
-				err = unix.Connect(last, &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())})
-			}
-		})
-		assert.ErrorIs(t, err, unix.EINPROGRESS)
-		defer unix.Close(last)
+		last := begin(t, h, addr)
 		peer.Until(t, "a SYN is dropped", func() bool { return peer.Counter(t, h, "TcpExt", "ListenOverflows") > 0 })
 		awaitQueue(t, listener, backlog+1)
 		assert.Equal(t, stateOf(t, last), tcpSynSent)
@@ -146,6 +161,57 @@ func TestListenQueue(t *testing.T) {
 		awaitQueue(t, listener, backlog+1)
 		server.Stop()
 	}
+}
+
+// begin has a SYN sent, and does not wait for the answer.
+func begin(t *testing.T, on *lab.Host, addr string) (fd int) {
+	t.Helper()
+	at := netip.MustParseAddrPort(addr)
+	var err error
+	on.Do(func() {
+		if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err == nil {
+			err = unix.Connect(fd, &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())})
+		}
+	})
+	t.Cleanup(func() { unix.Close(fd) })
+	assert.ErrorIs(t, err, unix.EINPROGRESS)
+	return fd
+}
+
+// Of clients whose SYNs all come before the first ACK more are connected than the queue
+// takes: the server does not know the others.
+func TestListenAtOnce(t *testing.T) {
+	harness.NotNode(t, "Node accepts by itself")
+	t.Parallel()
+	client, server, _ := peer.Cabled(t)
+	p := harness.Start(t, server, "tcp_server/listen", "-addr", peer.Here, "-backlog", "1")
+	p.Line(`listening on ` + peer.Here + ` with a backlog of 1`)
+
+	// The cable is busy for half a minute with datagrams, and the SYNs wait behind them.
+	discard := netip.MustParseAddrPort("10.0.0.1:9")
+	before := peer.ListenUDP(t, client, "udp4", "10.0.0.2:0")
+	client.SetRate(t, "eth0", 1000, 100_000)
+	for range 20 {
+		peer.SendUDP(t, before, discard, strings.Repeat("x", 1400))
+	}
+	for range 5 {
+		begin(t, client, peer.Here)
+	}
+	client.SetRate(t, "eth0", 1_000_000, 100_000)
+	peer.SendUDP(t, before, discard, "so that the card looks anew what it may send")
+	connected := func(on *lab.Host) (n int) {
+		for _, s := range peer.TCPSockets(t, on) {
+			if s.State == tcpEstablished {
+				n++
+			}
+		}
+		return n
+	}
+	peer.Until(t, "more than two are connected", func() bool { return connected(client) > 2 })
+	peer.Until(t, "an ACK is dropped", func() bool { return peer.Counter(t, server, "TcpExt", "ListenOverflows") > 0 })
+	awaitQueue(t, listenerOf(t, p), 2)
+	assert.Equal(t, connected(server), 2)
+	p.Stop()
 }
 
 // Who waits is reset when the listener closes.

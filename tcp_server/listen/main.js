@@ -14,7 +14,7 @@ const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
 //weave:listen
 // Unlike Go, Node has a parameter for the backlog, where 0 means 511. But Node accepts on its
-// own, whatever the program does, so that nobody ever waits in the queue for long.
+// own whenever the event loop turns: only while the program computes does anybody wait in the queue.
 const server = net.createServer((socket) => {
   socket.resume()
   socket.on('error', (err) => console.error(`listen: ${err.message}`)) // with no listener it would end the process
