@@ -1,10 +1,13 @@
 package tcp_server
 
 import (
+	"fmt"
+	"net"
 	"regexp"
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 
 	"example.com/sockets/integration/harness"
@@ -45,4 +48,28 @@ func TestSocketAddressZone(t *testing.T) {
 		peer.Finish(t, conn)
 		server.Stop()
 	})
+}
+
+// Of a client that has reset its connection before it was accepted Go knows the address:
+// accept(2) tells it. Node asks later, and gets none.
+func TestSocketAddressGone(t *testing.T) {
+	test := func(remote func(net.Addr) string) func(*testing.T, *lab.Host, harness.Starter) {
+		return func(t *testing.T, h *lab.Host, start harness.Starter) {
+			server := start("tcp_server/socket_address", "--addr", "127.0.0.1:0")
+			addr := server.Ready()
+			peer.Freeze(t, server)
+			conn := peer.DialTCP(t, h, addr)
+			peer.Reset(t, conn)
+			server.Signal(unix.SIGCONT)
+			server.Line(`local 127\.0\.0\.1 port \d+ family IPv4, remote ` + remote(conn.LocalAddr()))
+			const want = `socket_address: .*(connection reset by peer|ECONNRESET)\n`
+			server.Complaint(want)
+			server.Signal(unix.SIGTERM)
+			server.Line("closed")
+			server.ExitSaying(0, want)
+		}
+	}
+	harness.Compare(t, test(func(from net.Addr) string {
+		return fmt.Sprintf(`127\.0\.0\.1 port %d family IPv4`, peer.TCPPort(from))
+	}), test(func(net.Addr) string { return "undefined port undefined family undefined" }))
 }
