@@ -20,7 +20,8 @@ import (
 )
 
 // What follows an urgent byte comes back as well. That byte does not: the kernel
-// keeps it for who asks.
+// keeps it for who asks, until another comes. If it waited behind unread bytes it is an
+// ordinary one then.
 func TestServerUrgent(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		server := start("tcp_server/server", "--addr", "127.0.0.1:0")
@@ -29,8 +30,17 @@ func TestServerUrgent(t *testing.T) {
 		peer.Echoes(t, conn, "before")
 		urgent(t, conn, '!')
 		peer.Echoes(t, conn, "after")
-		peer.Silent(t, conn)
-		server.Line(peer.Of(conn) + "closed after 11 bytes")
+
+		peer.Freeze(t, server)
+		peer.Write(t, conn, "a")
+		urgent(t, conn, '!')
+		peer.Write(t, conn, "b")
+		urgent(t, conn, '?')
+		peer.Write(t, conn, "c")
+		peer.Until(t, "all has arrived", func() bool { return unreadOf(t, h, clientAddr(conn)) == 5 })
+		server.Signal(unix.SIGCONT)
+		peer.Same(t, peer.Finish(t, conn), []byte("a!bc"))
+		server.Line(peer.Of(conn) + "closed after 15 bytes")
 		server.Stop()
 	})
 }
