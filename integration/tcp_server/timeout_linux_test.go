@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -127,7 +128,8 @@ func TestTimeoutNodeWaitsForRoom(t *testing.T) {
 	})
 }
 
-// A server that was stopped past its deadlines looks once more before it judges.
+// A server that was stopped past its deadlines looks once more before it judges: who has
+// sent something in time gets all of the time again, and who has left has not timed out.
 func TestTimeoutStopped(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		timeout := harness.Patience() / 15 // longer than it takes all clients to come, also with the race detector
@@ -143,20 +145,42 @@ func TestTimeoutStopped(t *testing.T) {
 			assert.NilError(t, err)
 		}
 		peer.Freeze(t, server)
-		for _, client := range clients {
-			peer.Write(t, client, "in time")
+		for i, client := range clients {
+			switch i {
+			case 0, 1, 2, 3: // some leave, by FIN
+				assert.NilError(t, client.CloseWrite())
+			case 4, 5, 6, 7: // or RST
+				peer.Reset(t, client)
+			default:
+				peer.Write(t, client, "in time")
+			}
 		}
+		left, clients := clients[:4], clients[8:]
 		stay(t, clients[0], timeout*3/2)
+		resumed := time.Now()
 		server.Signal(syscall.SIGCONT)
+		for _, client := range left {
+			_, err := client.Read(make([]byte, 1))
+			assert.Equal(t, err, io.EOF)
+		}
 		for _, client := range clients {
 			got := make([]byte, len("in time"))
 			_, err := io.ReadFull(client, got)
 			assert.NilError(t, err)
 		}
+		var late []string
 		for range clients {
-			server.Await(`\S+ timed out after ` + timeout.String())
+			late = append(late, server.Await(`(\S+) timed out after ` + timeout.String())[0])
+			assert.Assert(t, time.Since(resumed) >= timeout-time.Millisecond, "want all of the time again, not %v", time.Since(resumed))
 		}
-		server.Stop()
+		for _, client := range clients {
+			assert.Assert(t, slices.Contains(late, clientAddr(client)), "%v of %v", client.LocalAddr(), late)
+		}
+		const want = `(timeout: .*(connection reset by peer|ECONNRESET)\n){4}`
+		server.Complaint(want)
+		server.Signal(syscall.SIGTERM)
+		server.Line("closed")
+		server.ExitSaying(0, want)
 	})
 }
 

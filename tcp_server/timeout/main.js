@@ -35,9 +35,10 @@ function echo (socket) {
   socket.on('timeout', () => {
     // It says so, and closes nothing. Timers come before sockets: a process that was
     // stopped meanwhile has not looked yet at what came in time. So it looks once more.
-    const { bytesRead, writableLength } = socket
+    const state = () => [socket.bytesRead, socket.writableLength, socket.readableEnded, socket.destroyed].join()
+    const before = state()
     setImmediate(() => {
-      if (socket.bytesRead !== bytesRead || socket.writableLength !== writableLength) return
+      if (state() !== before) return // bytes have moved, or it has left
       console.log(`${peer} timed out after ${timeout}`)
       socket.destroy()
     })
