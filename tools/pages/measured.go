@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,17 +58,33 @@ func (w *weaver) bench(page, what string) (string, error) {
 			continue
 		}
 		limit, isLimit := strings.CutPrefix(m.Against, "limit: ")
-		format, against := "[Measured](%s): %s, %.2f times as good as %s (%.2f to %.2f in %d rounds).", m.Against
+		contest, format, against := m.Contest, "[Measured](%s): %s, %.2f times as good as %s (%.2f to %.2f in %d rounds).", m.Against
 		if isLimit {
 			against = "the limit (" + limit + ")"
 		}
 		if path.Base(page) == "README.zh-CN.md" {
-			format, against = "[实测](%[1]s)：%[2]s，成绩是%[4]s的 %.2[3]f 倍（%[7]d 轮中为 %.2[5]f 到 %.2[6]f）。", " "+m.Against+" "
+			contest = nameInChinese(contest)
+			format, against = "[实测](%[1]s)：%[2]s，表现为%[4]s的 %.2[3]f 倍（%[7]d 轮中为 %.2[5]f 到 %.2[6]f，越大越好）。", " "+m.Against+" "
 			if isLimit {
-				against = "上限（" + limit + "）"
+				against = "上限（" + nameInChinese(limit) + "）"
+			} else if nameInChinese(m.Against) != m.Against {
+				against = nameInChinese(m.Against)
 			}
 		}
-		return fmt.Sprintf(format, Relative(page, "integration/bench/README.md"), m.Contest, m.Times, against, m.Least, m.Most, m.Rounds), nil
+		return fmt.Sprintf(format, Relative(page, "integration/bench/README.md"), contest, m.Times, against, m.Least, m.Most, m.Rounds), nil
 	}
 	return "", fmt.Errorf("%s has no such contest and row", resultsFile)
+}
+
+// nameInChinese is what Chinese pages call a contest or a row, if not the same.
+func nameInChinese(s string) string {
+	return cmp.Or(map[string]string{
+		"multicast received, members: 10":            "接收组播，10 个成员",
+		"bare recvmsg loop":                          "只有 recvmsg 的循环",
+		"the same, printing a line each":             "每个数据报打印一行的同样的循环",
+		"memory of an idle connection, 6500 of them": "6500 条空闲连接时每条占用的内存",
+		"pipe into a file":                           "写入文件",
+		"relay":                                      "中继",
+		"iperf3, direct":                             "iperf3 直连",
+	}[s], s)
 }

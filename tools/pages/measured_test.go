@@ -39,7 +39,7 @@ tcp/read/README.zh-CN.md: it must cite where it is slow, and say why: <!-- weave
 	assert.Equal(t, amiss(), `tcp/read/README.zh-CN.md: under what it cites of "echo, 100 at once" it must say why`)
 	for name, want := range map[string]string{
 		"tcp/read/README.md":       "[Measured](../../integration/bench/README.md): echo, 100 at once, 0.90 times as good as Node (0.85 to 0.99 in 5 rounds).",
-		"tcp/read/README.zh-CN.md": "[实测](../../integration/bench/README.md)：echo, 100 at once，成绩是 Node 的 0.90 倍（5 轮中为 0.85 到 0.99）。",
+		"tcp/read/README.zh-CN.md": "[实测](../../integration/bench/README.md)：echo, 100 at once，表现为 Node 的 0.90 倍（5 轮中为 0.85 到 0.99，越大越好）。",
 	} {
 		assert.Assert(t, strings.Contains(string(tree[name].Data), "-->\n"+want+"\n<!-- end -->"), "%s", tree[name].Data)
 	}
