@@ -8,10 +8,17 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/alecthomas/chroma/v2"
 	"github.com/alecthomas/chroma/v2/lexers"
+	"github.com/dlclark/regexp2/v2"
 )
+
+// A lexer gives each of its patterns a quarter of a second, and then takes it that the
+// pattern does not match. Where the machine is busy that much is gone without any work, so
+// the clock that is asked for it ticks once an hour.
+func init() { regexp2.SetTimeoutCheckPeriod(time.Hour) }
 
 // colour returns a source's lines in HTML, of which few words are coloured: a page
 // has to stay small, and calm.
