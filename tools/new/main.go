@@ -12,8 +12,10 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"go/build"
 	"go/parser"
 	"go/token"
+	"io"
 	"io/fs"
 	"log"
 	"os"
@@ -61,15 +63,26 @@ What is still to be written, line by line:
 `, strings.Join(made, "\n  "), chapter, pages.TestName(section))
 }
 
-// names are what a section can be called. It becomes the name of files, where an
-// ending such as _linux would mean that system.
+// names are what a section can be called. Of the endings, some are those of files for
+// other systems, and some of the tests that Bazel has of each section.
 var (
 	names   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-	systems = regexp.MustCompile(`_(linux|unix|darwin|windows|other|test)$`)
+	endings = regexp.MustCompile(`_(unix|other|all|judge|test)$`)
 )
 
-// taken are names that every chapter's BUILD file has targets for.
-var taken = []string{"programs", "sources"}
+// taken are names that mean something else to the go command, or to Bazel, or to the
+// suite, which has a chapter_test.go.
+var taken = []string{"all", "chapter", "internal", "node", "programs", "sources", "testdata", "vendor"}
+
+// ofSystem tells a name that the go command takes for that of a file for one system or
+// processor, as in_js and x_arm64.
+func ofSystem(section string) bool {
+	none := build.Context{GOOS: "none", GOARCH: "none", OpenFile: func(string) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader("package none\n")), nil
+	}}
+	matches, err := none.MatchFile("", section+"_test.go")
+	return err != nil || !matches
+}
 
 // layOut makes a section's files in the tree, and returns their names.
 func layOut(top, chapter, section string) ([]string, error) {
@@ -88,7 +101,7 @@ func layOut(top, chapter, section string) ([]string, error) {
 		return nil, fmt.Errorf("there is no chapter %q: there are %s", chapter, strings.Join(known, ", "))
 	case !names.MatchString(section):
 		return nil, fmt.Errorf("%q is no name for a section: want small letters, digits and _, a letter first", section)
-	case systems.MatchString(section) || slices.Contains(taken, section):
+	case ofSystem(section) || endings.MatchString(section) || slices.Contains(taken, section):
 		return nil, fmt.Errorf("%q is no name for a section: to the go command or to Bazel it means something else", section)
 	}
 	files, err := render(chapters[at], section)

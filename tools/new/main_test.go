@@ -161,7 +161,18 @@ func TestRefusals(t *testing.T) {
 		{"tcp_server", "../x", `"../x" is no name`},
 		{"tcp_server", "2x", `"2x" is no name`},
 		{"tcp_server", "x_linux", `"x_linux" is no name for a section: to the go command or to Bazel it means something else`},
+		{"tcp_server", "x_js", `"x_js" is no name`},
+		{"tcp_server", "x_plan9", `"x_plan9" is no name`},
+		{"tcp_server", "x_arm64", `"x_arm64" is no name`},
+		{"tcp_server", "x_other", `"x_other" is no name`},
+		{"tcp_server", "x_all", `"x_all" is no name`},
+		{"tcp_server", "all", `"all" is no name`},
+		{"tcp_server", "chapter", `"chapter" is no name`},
+		{"tcp_server", "internal", `"internal" is no name`},
+		{"tcp_server", "node", `"node" is no name`},
 		{"tcp_server", "programs", `"programs" is no name`},
+		{"tcp_server", "testdata", `"testdata" is no name`},
+		{"tcp_server", "vendor", `"vendor" is no name`},
 	} {
 		_, err := layOut(top, c.chapter, c.section)
 		assert.ErrorContains(t, err, c.want)
