@@ -122,8 +122,8 @@ func LoopbackOf(t *testing.T, on *lab.Host) (ifi *net.Interface) {
 	return &all[i]
 }
 
-// Sender is a plain socket that sends to groups by the loopback interface, or
-// from an address by its own.
+// Sender is a plain socket, bound to an address, that sends to groups by an
+// interface.
 func Sender(t *testing.T, on *lab.Host, ifname string, ip net.IP) *ipv4.PacketConn {
 	t.Helper()
 	conn := ListenUDP(t, on, "udp4", net.JoinHostPort(ip.String(), "0"))

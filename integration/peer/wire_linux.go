@@ -30,11 +30,10 @@ func Cabled(t *testing.T) (client, server *lab.Host, c *wire.Capture) {
 	return client, server, wire.Start(t, client, "eth0")
 }
 
-// Here is where the programs of these tests listen: at the server's end of that
-// cable.
+// Here is where programs listen at the server's end of Cabled's cable.
 const Here = "10.0.0.1:8080"
 
-// Serving starts a section of tcp_server or udp_server there.
+// Serving starts a section of tcp_server or udp_server that listens at Here.
 func Serving(t *testing.T, on *lab.Host, section string, args ...string) *harness.Program {
 	t.Helper()
 	p := harness.Start(t, on, section, append([]string{"-addr", Here}, args...)...)

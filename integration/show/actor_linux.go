@@ -173,16 +173,17 @@ func (a *actor) start() error {
 const patience = 2 * time.Second
 
 // await waits until done, or until the program has ended, or for so long.
-func (a *actor) await(what string, done <-chan struct{}, most time.Duration, interrupt <-chan os.Signal) (interrupted bool) {
+func (a *actor) await(what string, done <-chan struct{}, most time.Duration, interrupt <-chan os.Signal) (interrupted, late bool) {
 	defer tell("waiting for " + what)()
 	select {
 	case <-done:
 	case <-a.ended:
 	case <-time.After(most):
+		return false, true
 	case <-interrupt:
-		return true
+		return true, false
 	}
-	return false
+	return false, false
 }
 
 // tell says on stderr what show is at, if it still is after half a second.

@@ -50,11 +50,22 @@ crossed so far.
 		flags.PrintDefaults()
 	}
 	flags.Parse(os.Args[1:])
-	if flags.NArg() < 1 || flags.NArg() > 2 {
+	switch n := flags.NArg(); {
+	case n < 1:
 		flags.Usage()
 		os.Exit(2)
+	case n > 2:
+		flags.Usage()
+		misuse("want one or two programs, not %d: quotes round a program with its flags", n)
+	case *most <= 0:
+		misuse("-for %v: want more than nothing", *most)
 	}
 	os.Exit(harness.Main(play{}))
+}
+
+func misuse(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "show: "+format+"\n", args...)
+	os.Exit(2)
 }
 
 // play is what harness.Main runs inside the lab.
@@ -110,8 +121,12 @@ func act(actors []*actor, interrupt <-chan os.Signal) error {
 		if i == len(actors)-1 {
 			what, done = a.name+" to end (see -for; Ctrl+C ends it now)", a.ended
 		}
-		if interrupted := a.await(what, done, *most, interrupt); interrupted {
+		interrupted, late := a.await(what, done, *most, interrupt)
+		if interrupted {
 			return nil
+		}
+		if late && i < len(actors)-1 {
+			fmt.Fprintf(os.Stderr, "show: no longer waiting for %s (-for %v)\n", a.name, *most)
 		}
 		if a.over() && i < len(actors)-1 && !a.cmd.ProcessState.Success() {
 			return fmt.Errorf("%s ended before %s was started: %v", a.name, actors[i+1].name, a.cmd.ProcessState)

@@ -187,6 +187,23 @@ func TestMisuse(t *testing.T) {
 	assert.Equal(t, code, 2)
 	assert.Assert(t, strings.HasPrefix(usage, "show runs a program and its peer on two hosts"), usage)
 	assert.Assert(t, !strings.Contains(usage, "golden"), usage)
+	assert.Assert(t, strings.HasSuffix(usage, "\nshow: want one or two programs, not 3: quotes round a program with its flags\n"), usage)
+	for _, most := range []string{"0s", "-1s"} {
+		out, complaint, code := u.show("-for", most, "tcp_server:server", "tcp_client:client")
+		assert.Equal(t, complaint, "show: -for "+most+": want more than nothing\n")
+		assert.Equal(t, out, "")
+		assert.Equal(t, code, 2)
+	}
+}
+
+// The first program is waited for until it listens, but not for ever: then that is said,
+// and the second is started all the same.
+func TestNeverListens(t *testing.T) {
+	out, complaint, code := newUser(t).show("-for", "100ms", "sleep 1000", "echo second")
+	assert.Equal(t, code, 1)
+	assert.Equal(t, out, "echo  | second\n")
+	assert.Equal(t, complaint, "show: no longer waiting for sleep (-for 100ms)\n"+
+		"show: nothing has crossed the wire between 10.0.0.1 and 10.0.0.2\n")
 }
 
 // A server that dies at once is not waited for: its last words are shown, and its peer

@@ -74,9 +74,10 @@ type flow struct{ from, to netip.AddrPort }
 
 // Events tells what packets say, in their order. What depends on the moment
 // rather than on the programs is left out: ACKs that carry nothing else (save
-// the handshake's and those that answer a probe), retransmissions, segments that
-// overtake one another, what is said after both FINs, ARP, and IPv6's neighbour
-// discovery.
+// the handshake's, those that answer a probe, and those that close or open a
+// window), retransmissions save a SYN's, segments that overtake one another, what
+// is said after both FINs, a membership that is said again, ARP, and IPv6's
+// neighbour discovery.
 func Events(packets []gopacket.Packet) []Event {
 	states := map[Event]Kind{} // what a host last said of a group
 	return tell(asSent(packets), segment, func(of Event, kind Kind) (news bool) {
