@@ -285,7 +285,11 @@ func (p *Program) find(pattern string, next bool) []string {
 			exited = true
 		case <-deadline:
 			p.mute()
-			p.fail(want, fmt.Sprintf("no such line in %v, and %s", Patience(), p.state()))
+			waited := Patience().String()
+			if judging() != nil {
+				waited += " (-patience)"
+			}
+			p.fail(want, fmt.Sprintf("no such line in %s, and %s", waited, p.state()))
 		}
 	}
 }

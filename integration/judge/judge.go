@@ -309,7 +309,7 @@ var assertions = []struct {
 }{
 	{regexp.MustCompile(`(?s)^assertion failed: error is not nil: (.*?)(?:: ([^:]*))?$`), "no error", "$1; $2"},
 	{regexp.MustCompile(`(?s)^assertion failed: error is (.*), not (.*)$`), "the error $2", "$1"},
-	{regexp.MustCompile(`(?s)^assertion failed: expression is false: .*?: want (.*?), and (.*)$`), "$1", "$2"},
+	{regexp.MustCompile(`(?s)^assertion failed: .*?: want (.*?), and (.*)$`), "$1", "$2"},
 	{regexp.MustCompile(`(?s)^assertion failed: expression is false: (.*)$`), "$1", "that is not so"},
 	{regexp.MustCompile(`(?s)^assertion failed: (.*?) ?(?:\(string\))? != (\S*)(?: \(.*?\))?(?:: (.*))?$`), "$2", "$1"},
 	{regexp.MustCompile(`(?s)^timeout hit after (\S+): waiting until (.*)$`), "that $2", "not so after $1"},

@@ -194,7 +194,7 @@ var learners = []struct {
 		"TestHalfOpenWire":       `"FIN, seq 1" from server to client where "5 bytes, seq 1" from server to client is due.*or none after it`,
 	}},
 	{"tcp_server:half_open", "half_open_echo.sh", map[string]string{
-		"TestHalfOpenNotAllowed":  `nothing but FIN.*1048576 bytes`,
+		"TestHalfOpenNotAllowed":  `^nothing but FIN 1048576 bytes came`,
 		"TestHalfOpenDefaultWire": `"5 bytes, seq 1" from server to client where "FIN`,
 	}},
 	{"tcp_server:timeout", "timeout.py", nil},
@@ -213,6 +213,9 @@ var learners = []struct {
 	{"tcp_client:client", "client.py", nil},
 	{"tcp_client:client", "client_one_read.py", map[string]string{
 		"TestClientLongReply": `(connection reset by peer|broken pipe).*one read taken for the whole answer`,
+	}},
+	{"tcp_client:client", "client_whole.py", map[string]string{
+		"TestClientLongReply": `^the line: received \d+ bytes: "[0-9a-f]{64}" it printed received .*data printed whole`,
 	}},
 	{"multicast:client", "multicast_client.py", nil},
 	{"multicast:client", "multicast_client_no_filter.py", map[string]string{
@@ -283,7 +286,7 @@ func TestMute(t *testing.T) {
 	linux(t)
 	t.Parallel()
 	for name, c := range map[string]struct{ program, word string }{
-		"hangs":                 {"exec sleep 1000", `no such line in 1s, and it still runs`},
+		"hangs":                 {"exec sleep 1000", `no such line in 1s \(-patience\), and it still runs`},
 		"ends":                  {"exit 3", `it ended: exit status 3, without a word on stderr`},
 		"fails":                 {"echo what is --addr >&2; exit 2", `what is --addr`},
 		"says another line":     {"echo Hello; exec sleep 1000", `it printed "Hello"`},
@@ -328,6 +331,22 @@ func TestSignalNotPassedOn(t *testing.T) {
 	assert.Assert(t, strings.Contains(out, "it ended: signal: terminated, and what it has started still runs"), out)
 }
 
+// What a program prints in one line is cut for people, who see what was expected all
+// the same.
+func TestLongLine(t *testing.T) {
+	var out bytes.Buffer
+	long := strings.Repeat("x", 100_000)
+	peopleAt(&out).atLength(result{report: &harness.Report{
+		Steps:    []harness.Step{{Who: "yours", Text: long + "\nnext"}},
+		Expected: "the line: x",
+		Came:     "it printed\n" + long,
+	}})
+	assert.Assert(t, out.Len() < 2000, out.String())
+	for _, part := range []string{"yours | xxx", "x…\n", "  next\n", "expected  the line: x\n", "it printed\n", "x… (-json has the"} {
+		assert.Assert(t, strings.Contains(out.String(), part), "%q: %s", part, &out)
+	}
+}
+
 // What cannot be started at all is said before anything is judged.
 func TestNoCommand(t *testing.T) {
 	linux(t)
@@ -346,6 +365,7 @@ func TestNoCommand(t *testing.T) {
 		command []string
 	}{
 		{2, `there is no command nosuch on the PATH`, []string{"nosuch"}},
+		{2, `-only stands after the section: the judge's own flags come before it`, []string{"-only", "zzz", "--", "true"}},
 		{2, `\./nosuch is not there`, []string{"./nosuch"}},
 		{2, `\./folder is a folder`, []string{"./folder"}},
 		{2, `\./my\.py is not executable: .*python3 \./my\.py`, []string{"./my.py"}},
@@ -368,6 +388,7 @@ func TestMisuse(t *testing.T) {
 	}{
 		{`which section\?`, nil},
 		{`and which program\?`, []string{"tcp_server:half_open"}},
+		{`no section tcp_server; there are broadcast:client, `, []string{"tcp_server"}},
 		{`no section tcp_server:half_opne: do you mean tcp_server:half_open\?`, []string{"tcp_server:half_opne", "--", "true"}},
 		{`do you mean tcp_server:timeout\?`, []string{"timeout", "--", "true"}},
 		{`no section nonsense; there are broadcast:client, `, []string{"nonsense", "--", "true"}},

@@ -141,6 +141,9 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 		flags.Usage()
 		return o, errors.New("which section?")
 	case len(o.command) == 0 && !o.list:
+		if err := known(o.section); err != nil {
+			return o, err
+		}
 		return o, fmt.Errorf("and which program? As in: judge %s -- python3 my.py", colon(o.section))
 	case o.patience <= 0:
 		return o, fmt.Errorf("-patience %v: want more than nothing", o.patience)
@@ -175,6 +178,9 @@ func find(o options) ([]string, error) {
 			}
 		}
 		return append([]string{path}, o.command[1:]...), nil
+	}
+	if strings.HasPrefix(name, "-") {
+		return nil, fmt.Errorf("%s stands after the section: the judge's own flags come before it", name)
 	}
 	here := harness.UserPath(name)
 	switch info, missing := os.Stat(here); {

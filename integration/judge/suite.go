@@ -47,17 +47,25 @@ const (
 	suites      = "SOCKETS_SUITES"
 )
 
+// known tells of a section that there is not, which perhaps was meant.
+func known(section string) error {
+	all := harness.Sections()
+	if len(all) == 0 {
+		return errors.New("there are no sections here: stand in the project's folder, or below it")
+	}
+	if slices.Contains(all, section) {
+		return nil
+	}
+	if near := harness.Meant(section); near != "" {
+		return fmt.Errorf("there is no section %s: do you mean %s?", colon(section), near)
+	}
+	return fmt.Errorf("there is no section %s; there are %s", colon(section), colon(strings.Join(all, ", ")))
+}
+
 // findSuite finds the tests of a section's chapter, or has them built.
 func findSuite(ctx context.Context, section string) (s suite, err error) {
-	known := harness.Sections()
-	if len(known) == 0 {
-		return s, errors.New("there are no sections here: stand in the project's folder, or below it")
-	}
-	if !slices.Contains(known, section) {
-		if near := harness.Meant(section); near != "" {
-			return s, fmt.Errorf("there is no section %s: do you mean %s?", colon(section), near)
-		}
-		return s, fmt.Errorf("there is no section %s; there are %s", colon(section), colon(strings.Join(known, ", ")))
+	if err := known(section); err != nil {
+		return s, err
 	}
 	chapter := path.Dir(section)
 	s.section = section

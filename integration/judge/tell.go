@@ -98,13 +98,23 @@ func (p *people) verdict(r result) {
 	p.field("often", r.report.Hint)
 }
 
+// mostRunes are shown of a line: a program may print all that it was sent as one.
+const mostRunes = 500
+
+func short(line string, most int, note string) string {
+	if whole := []rune(line); len(whole) > most {
+		return string(whole[:most]) + "…" + note
+	}
+	return line
+}
+
 func (p *people) field(name, text string) {
 	if text == "" {
 		return
 	}
 	first := true
 	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\n")
+		line = short(strings.TrimRight(line, "\n"), mostRunes, " (-json has the rest)")
 		parts := []string{line} // as it is: it may be of a drawing
 		if utf8.RuneCountInString(line) > p.width-14 {
 			parts = diagram.Wrap(line, p.width-14)
@@ -158,10 +168,11 @@ func (p *people) step(s harness.Step) {
 	case s.Who != "":
 		text = s.Who + map[string]string{"!": " ! ", "": " | "}[s.Mark] + text
 	}
-	if s.Who == "" {
-		text = p.paint(faint, text)
-	}
 	for i, line := range strings.Split(text, "\n") {
+		line = short(line, 2*p.width, "")
+		if s.Who == "" {
+			line = p.paint(faint, line)
+		}
 		at := fmt.Sprintf("%6d ms", s.At.Milliseconds())
 		if i > 0 {
 			at = strings.Repeat(" ", len(at))

@@ -3,7 +3,6 @@ package tcp_client
 import (
 	"encoding/hex"
 	"fmt"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -87,21 +86,26 @@ func TestClientLongReply(t *testing.T) {
 		client, remote := dialled(t, h, start, "client")
 		client.Line(`sent 5 bytes: "hello"`)
 		assert.Equal(t, readToFIN(t, remote), "hello")
-		harness.Hint(t, "one read taken for the whole answer: it returns what is there, and the answer ends with FIN")
+		const oneRead = "one read taken for the whole answer: it returns what is there, and the answer ends with FIN"
+		harness.Hint(t, oneRead)
 		data := hex.EncodeToString(peer.Noise(2 << 20))
 		peer.Write(t, remote, data)
 		remote.Close()
 		client.Await("closed")
 		client.Exit(0)
+		harness.Hint(t, "data printed whole: 64 characters of it at most")
 		for _, line := range client.Lines()[2:] {
 			if line == "closed\n" {
 				break
 			}
-			n, err := strconv.Atoi(strings.Fields(line)[1])
-			assert.NilError(t, err)
-			assert.Equal(t, line, fmt.Sprintf("received %d bytes: %q\n", n, data[:min(n, 64)]))
+			var n int
+			_, err := fmt.Sscanf(line, "received %d bytes: ", &n)
+			assert.Assert(t, err == nil && n <= len(data), "want the line: received N bytes: … of the %d that are left, and it printed %.200s", len(data), line)
+			want := fmt.Sprintf("received %d bytes: %q\n", n, data[:min(n, 64)])
+			assert.Assert(t, line == want, "want the line: %s, and it printed %.200s", strings.TrimSpace(want), line)
 			data = data[n:]
 		}
+		harness.Hint(t, oneRead)
 		assert.Equal(t, len(data), 0)
 	})
 }

@@ -21,7 +21,7 @@ func roundTrip(t *testing.T, conn *net.UDPConn, server netip.AddrPort, data stri
 	t.Helper()
 	peer.SendUDP(t, conn, server, data)
 	back, from := peer.ReceiveUDP(t, conn)
-	assert.Assert(t, back == data, "sent %d bytes, %d came back", len(data), len(back))
+	assert.Assert(t, back == data, "want the %d bytes that were sent, and %d came back", len(data), len(back))
 	assert.Equal(t, from, server)
 }
 
