@@ -43,8 +43,8 @@ func measure(ctx context.Context, addr string, size uint64) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()                              // what the kernel has taken it goes on sending
-	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Write that waits
+	defer conn.Close()                                      // what the kernel has taken it goes on sending
+	defer context.AfterFunc(ctx, func() { conn.Close() })() // ends a Write that waits; the last () undoes it
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
 
 	written, err := fill(conn, size)

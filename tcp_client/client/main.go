@@ -41,8 +41,8 @@ func talk(ctx context.Context, addr, message string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()                              // however talk returns
-	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Read that waits
+	defer conn.Close()                                      // however talk returns
+	defer context.AfterFunc(ctx, func() { conn.Close() })() // ends a Read that waits; the last () undoes it
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
 
 	if _, err := io.WriteString(conn, message); err != nil { // returns when the kernel has it all

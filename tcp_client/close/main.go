@@ -47,7 +47,7 @@ func connect(ctx context.Context, addr, how string) (last string, err error) {
 		return "", err
 	}
 	defer conn.Close()
-	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Read that waits
+	defer context.AfterFunc(ctx, func() { conn.Close() })() // ends a Read that waits; the last () undoes it
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
 	return end(conn.(*net.TCPConn), how) // what is TCP's own, a net.Conn lacks
 }
@@ -77,11 +77,13 @@ func end(conn *net.TCPConn, how string) (last string, err error) {
 func receive(conn net.Conn) error {
 	for buf := make([]byte, 65536); ; {
 		n, err := conn.Read(buf) // all has to be read, or Close would be a reset
-		if err == io.EOF {       // the peer's FIN: now both halves have ended
+		if n > 0 {
+			fmt.Printf("received %d bytes: %.64q\n", n, buf[:n])
+		}
+		if err == io.EOF { // the peer's FIN: now both halves have ended
 			return nil
 		} else if err != nil {
 			return err
 		}
-		fmt.Printf("received %d bytes: %.64q\n", n, buf[:n])
 	}
 }

@@ -76,7 +76,7 @@ func talk(ctx context.Context, dialer net.Dialer, network, addr string) error {
 		return err // that of the first address
 	}
 	defer conn.Close()
-	context.AfterFunc(ctx, func() { conn.Close() })
+	defer context.AfterFunc(ctx, func() { conn.Close() })() // ends a Read that waits; the last () undoes it
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
 	_, err = io.Copy(io.Discard, conn) // until the peer's FIN
 	return err

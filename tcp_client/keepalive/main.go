@@ -56,7 +56,7 @@ func hold(ctx context.Context, addr string, config net.KeepAliveConfig) (end str
 		return "", err
 	}
 	defer conn.Close()
-	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Read that waits
+	defer context.AfterFunc(ctx, func() { conn.Close() })() // ends a Read that waits; the last () undoes it
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
 
 	//weave:probes

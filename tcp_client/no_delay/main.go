@@ -45,7 +45,7 @@ func talk(ctx context.Context, addr string, noDelay, cork bool, message []byte) 
 		return err
 	}
 	defer conn.Close()
-	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Read that waits
+	defer context.AfterFunc(ctx, func() { conn.Close() })() // ends a Read that waits; the last () undoes it
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
 	if err = write(conn.(*net.TCPConn), noDelay, cork, message); err == nil {
 		// To close now would send what waits: FIN does not wait, nor do bytes before it.

@@ -44,7 +44,7 @@ func connect(ctx context.Context, addr string, bytes, chunk uint64) error {
 		return err
 	}
 	defer conn.Close()
-	context.AfterFunc(ctx, func() { conn.Close() }) // ends a Write and a Read that wait
+	defer context.AfterFunc(ctx, func() { conn.Close() })() // ends a Write and a Read that wait; the last () undoes it
 	fmt.Printf("connected to %v from %v\n", conn.RemoteAddr(), conn.LocalAddr())
 	return exchange(conn.(*net.TCPConn), bytes, chunk) // a net.Conn has no CloseWrite
 }
