@@ -72,7 +72,7 @@ func echo(conn net.Conn, timeout time.Duration) {
 			data = data[n:]
 		}
 		switch expired := errors.Is(err, os.ErrDeadlineExceeded); {
-		case expired && n > 0: // part of the echo has gone: the client reads, if slowly
+		case n > 0 && (expired || err == io.EOF): // part of the echo has gone: the client reads, if slowly; an EOF comes again
 			wait, err = timeout, nil
 		case expired && wait != lastLook:
 			// Past its deadline a call fails without a look at the socket. Were we stopped
