@@ -2,6 +2,7 @@ package tcp_client
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -84,6 +85,16 @@ func TestConnectingNoAddress(t *testing.T) {
 	h := lab.NewHost(t, "h")
 	for _, addr := range []string{"127.0.0.1", "127.0.0.1:65536", "::1:0"} {
 		peer.Refuses(t, h, "tcp_client/connecting", `dial tcp: address .*`, "-addr", addr, "-tries", "9")
+	}
+}
+
+// A time, a number or a pause out of range is refused before an attempt: Go would take a
+// -timeout below 0 for one that is over.
+func TestConnectingRange(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	for _, args := range []string{"-timeout -1s", "-timeout -1ns", "-tries 0", "-pause 999us", "-pause 1h1ns"} {
+		peer.Refuses(t, h, "tcp_client/connecting", `want -timeout 0 or more, -tries 1 or more, -pause 1ms to 1h and no argument, not .*`, strings.Fields(args)...)
 	}
 }
 

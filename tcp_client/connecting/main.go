@@ -30,8 +30,8 @@ func main() {
 	pause := flag.Duration("pause", 100*time.Millisecond, "`time` to wait after the first attempt, 1ms to 1h")
 	var block netip.Prefix // which contains no address
 	flag.TextVar(&block, "block", block, "`network` not to connect to, as 10.0.0.0/8")
-	if flag.Parse(); flag.NArg() > 0 || *tries < 1 || *pause < time.Millisecond || *pause > time.Hour {
-		log.Fatalf("want -tries 1 or more, -pause 1ms to 1h and no argument after the flags, not %d, %v and %q", *tries, *pause, flag.Args())
+	if flag.Parse(); flag.NArg() > 0 || *timeout < 0 || *tries < 1 || *pause < time.Millisecond || *pause > time.Hour {
+		log.Fatalf("want -timeout 0 or more, -tries 1 or more, -pause 1ms to 1h and no argument, not %v %d %v %q", *timeout, *tries, *pause, flag.Args())
 	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
