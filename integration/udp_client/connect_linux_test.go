@@ -372,6 +372,20 @@ func TestConnectFailures(t *testing.T) {
 	), failing(`connect: connect ENETUNREACH 192\.0\.2\.1:8080`, `connect: (connect EINVAL|.*ENOTFOUND) 127\.0\.0\.1.*`))
 }
 
+// An address that is a port alone is this machine's.
+func TestConnectPortAlone(t *testing.T) {
+	harness.Ours(t, "what an address without a host means is package net's affair")
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	remote := peer.ListenUDP(t, h, "udp4", "127.0.0.1:8080")
+	p := harness.Start(t, h, "udp_client/connect", "-addr", ":8080", "-from", "127.0.0.1:0")
+	addr := listens(p)
+	connectTo(p, "127.0.0.1:8080", addr)
+	_, from := peer.ReceiveUDP(t, remote)
+	assert.Equal(t, from, addr)
+	p.Stop()
+}
+
 // A link-local peer has a zone, which the kernel says too.
 func TestConnectZone(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {

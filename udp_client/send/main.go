@@ -33,9 +33,7 @@ func main() {
 		}
 	})
 	if *offset > end || end > uint(len(*message)) {
-		fmt.Fprintf(os.Stderr, "send: -offset %d and -length %d reach beyond the message's %d bytes\n", *offset, *length, len(*message))
-		flag.Usage()
-		os.Exit(2) // as package flag does
+		log.Fatalf("-offset %d and -length %d reach beyond the message's %d bytes", *offset, *length, len(*message))
 	}
 
 	to, err := net.ResolveUDPAddr("udp", *addr) // once; Node looks a name up at each send
