@@ -72,7 +72,7 @@ func echo(ctx context.Context, conn *net.UDPConn) error {
 			dst, index = asked6.Dst, asked6.IfIndex
 		}
 		by := "an interface that is gone"
-		if ifi, err := net.InterfaceByIndex(index); err == nil { // a system call: servers keep the names
+		if ifi, err := net.InterfaceByIndex(index); err == nil { // asks for the list of them all: servers keep the names
 			by = ifi.Name
 		}
 		peer := netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
