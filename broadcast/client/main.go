@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -61,14 +62,13 @@ func listen(at *net.UDPAddr) (net.PacketConn, error) {
 	}
 	// A port is one program's, unless each of them said before bind that it would
 	// share. Control is called in between: after bind it would be too late.
-	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		return c.Control(func(fd uintptr) {
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (failed error) {
+		err := c.Control(func(fd uintptr) {
 			for _, option := range options {
-				if err := set(syscall.SetsockoptInt, fd, option); err != nil {
-					log.Fatal(err)
-				}
+				failed = cmp.Or(failed, set(syscall.SetsockoptInt, fd, option))
 			}
 		})
+		return cmp.Or(err, failed)
 	}}
 	// The kernel compares the address that a socket is bound to with the one that a
 	// datagram was sent to. Bound to the broadcast address we get the broadcasts and

@@ -48,8 +48,8 @@ func main() {
 	if err != nil {
 		log.Fatalf("interface %q: %v", *ifname, err)
 	}
-	addrs, _ := ifi.Addrs() // as 127.0.0.1/8 and ::1/128: the first with dots is wanted
-	i := slices.IndexFunc(addrs, func(a net.Addr) bool { return strings.Contains(a.String(), ".") })
+	addrs, _ := ifi.Addrs() // as 127.0.0.1/8 and ::1/128: the first of IPv4 is wanted
+	i := slices.IndexFunc(addrs, func(a net.Addr) bool { n, ok := a.(*net.IPNet); return ok && n.IP.To4() != nil })
 	if i < 0 {
 		log.Fatalf("interface %s: no IPv4 address", ifi.Name)
 	}
