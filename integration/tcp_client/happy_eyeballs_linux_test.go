@@ -372,7 +372,8 @@ func TestHappyEyeballsOrder(t *testing.T) {
 	})
 }
 
-// With -dns another name server than the system's is asked.
+// With -dns another name server than the system's is asked, though an error of Go's names
+// the system's.
 func TestHappyEyeballsDNS(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		server, _ := twoFamilies(t, h)
@@ -385,12 +386,26 @@ func TestHappyEyeballsDNS(t *testing.T) {
 		connects(p, six)
 		p.Stop()
 		eyeballs(start, "other.test:8080", "--dns", "10.0.0.1:5353").
-			ExitSaying(1, `happy_eyeballs: .*(no such host|ENOTFOUND).*\n`)
+			ExitSaying(1, `happy_eyeballs: (dial tcp: lookup other\.test on \S+:53: no such host|.*ENOTFOUND.*)\n`) // of resolv.conf's
 		p = eyeballs(start, "server.test:8080", "--dns", "10.0.0.1:5353", "--family", "4")
 		p.Line(foundFour)
 		tries(p, four)
 		p.Await("failed: .*")
 		p.ExitSaying(1, `happy_eyeballs: .*(connection refused|ECONNREFUSED).*\n`)
+	})
+}
+
+// An answer too long for a datagram is asked for again by TCP, of the same name server.
+func TestHappyEyeballsTruncatedAnswer(t *testing.T) {
+	harness.Ours(t, "how names are looked up is the resolver's affair, Go's or Node's")
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		server, _ := twoFamilies(t, h)
+		peer.ListenTCP(t, server, four)
+		names := map[string][]string{"many.test": slices.Repeat([]string{"10.0.0.1"}, 40)} // 16 bytes each
+		peer.NameServer(t, server, "10.0.0.1:5353", names, nil)
+		p := eyeballs(start, "many.test:8080", "--dns", "10.0.0.1:5353")
+		p.Await(`connected to 10\.0\.0\.1:8080 from .*`)
+		p.Stop()
 	})
 }
 

@@ -48,7 +48,7 @@ func main() {
 // resolver asks that server. Without PreferGo the system may look names up, its own way.
 func resolver(dns string) *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, dns) // not to the address in resolv.conf
+		return new(net.Dialer).DialContext(ctx, network, dns) // not to the address in resolv.conf; network: tcp once an answer was too long for udp
 	}}
 }
 
