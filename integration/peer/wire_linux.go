@@ -1,6 +1,8 @@
 package peer
 
 import (
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"example.com/sockets/integration/harness"
@@ -54,4 +56,22 @@ func Drawn(t *testing.T, name string, events []wire.Event, clients ...wire.Party
 // Seen tells whether that many events of a kind have crossed.
 func Seen(kind wire.Kind, n int) func([]wire.Event) bool {
 	return func(events []wire.Event) bool { return len(wire.Only(events, kind)) >= n }
+}
+
+// StopsLookingUp has a section's program in Node look a name up, and tells it to end
+// meanwhile: it does, as ever, though it is told then that there is no such name.
+func StopsLookingUp(t *testing.T, section string, args ...string) {
+	t.Helper()
+	harness.Ours(t, "when a program looks a name up is its own affair")
+	h := lab.NewHost(t, "h")
+	var asked atomic.Bool
+	told := make(chan struct{})
+	NameServer(t, h, "127.0.0.1:53", nil, func(string) { asked.Store(true); <-told })
+	Asks(t, h, "127.0.0.1")
+	p := harness.Node(t, h)(section, args...)
+	Until(t, "it looks the name up", asked.Load)
+	p.Signal(syscall.SIGTERM)
+	p.Await("closed")
+	close(told)
+	p.Exit(0)
 }

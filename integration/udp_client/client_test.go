@@ -146,7 +146,7 @@ func TestClientStop(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		silent := peer.ListenUDP(t, h, "udp4", "127.0.0.1:0")
 		peer.StopByEach(t, []os.Signal{syscall.SIGINT, syscall.SIGTERM},
-			func() *harness.Program { p, _ := waitingClient(t, start, silent, "--timeout", "1h"); return p })
+			func() *harness.Program { p, _ := waitingClient(t, start, silent, "--timeout", "720h"); return p })
 	})
 }
 

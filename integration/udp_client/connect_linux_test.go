@@ -452,11 +452,11 @@ func TestConnectRefusedBefore(t *testing.T) {
 	test := func(t *testing.T, h *lab.Host, start harness.Starter, args ...string) {
 		p := start("udp_client/connect", args...)
 		addr := listens(p)
-		p.Write("\n\n\n")
-		for range 2 {
+		p.Write("\n\n\n\n\n") // all at once
+		for range 3 {
 			p.Await(fmt.Sprintf(`connected to 127\.0\.0\.1:8080 from %v`, addr))
 		}
-		peer.Until(t, "both are refused", func() bool { return peer.Counter(t, h, "Icmp", "OutDestUnreachs") == 2 })
+		peer.Until(t, "all are refused", func() bool { return peer.Counter(t, h, "Icmp", "OutDestUnreachs") == 3 })
 		remote := peer.ListenUDP(t, h, "udp4", "127.0.0.1:8080")
 		peer.SendUDP(t, remote, addr, "hi")
 		p.Await(`127\.0\.0\.1:8080 sent 2 bytes: "hi"`)

@@ -107,3 +107,9 @@ func TestSendNodeLooksUpEachTime(t *testing.T) {
 	data, _ = peer.ReceiveUDP(t, two)
 	assert.Equal(t, data, "second")
 }
+
+// Told to end while it looks a name up, which there is not, Node's ends as ever.
+func TestSendNodeLookup(t *testing.T) {
+	t.Parallel()
+	peer.StopsLookingUp(t, "udp_client/send", "--addr", "host.invalid:8080")
+}

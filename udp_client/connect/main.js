@@ -14,7 +14,7 @@ const { addr, from } = parseArgs({ options: {
 const [[, host, port], [, ourHost, ourPort]] = [addr, from].map((a) => /^\[?(.*?)\]?:(\d+)$/.exec(a))
 
 const socket = dgram.createSocket(/:/.test(ourHost) ? 'udp6' : 'udp4')
-const connect = promisify(socket.connect).bind(socket)
+const [connect, send] = [socket.connect, socket.send].map((f) => promisify(f).bind(socket))
 socket.on('listening', () => console.log('listening on', at(socket.address())))
 socket.bind(ourPort, ourHost)
 
@@ -27,7 +27,7 @@ async function steps () {
   while (!(await enter.next()).done) {
     await connect(port, host) // looks the name up, and so comes later; throws if it is connected already
     console.log(`connected to ${at(socket.remoteAddress())} from ${at(socket.address())}`)
-    socket.send('hello', sent) // to the peer: no address is needed now
+    await send('hello').catch(again) // to the peer: no address is needed now
     if (!(await enter.next()).done) {
       socket.disconnect() // from now on remoteAddress() throws
       console.log('disconnected, bound to', at(socket.address()))
@@ -35,12 +35,9 @@ async function steps () {
   }
 }
 
-function sent (err) {
-  if (err && err.code === 'ECONNREFUSED') {
-    socket.send('hello', sent) // refused was what had been sent before; this was not sent
-  } else if (err) {
-    fail(err)
-  }
+function again (err) {
+  if (err.code !== 'ECONNREFUSED') throw err
+  return send('hello') // refused was what had been sent before; this was not sent
 }
 
 //weave:receive
@@ -53,14 +50,17 @@ socket.on('error', (err) => {
 })
 //weave:end
 
+let ended = false
 function fail (err) {
-  if (process.exitCode) return
+  if (ended) return
   console.error(`connect: ${err.message}`)
   process.exitCode = 1
   end()
 }
 
 function end (done) {
+  if (ended) return
+  ended = true
   input.close() // or the process would wait for more
   socket.close(done)
 }

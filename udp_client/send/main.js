@@ -30,18 +30,26 @@ function send (data, offset, length) {
   socket.on('message', (data, rinfo) => {
     const text = JSON.stringify(data.subarray(0, 64).toString())
     console.log(`received ${rinfo.size} bytes from ${at(rinfo)}: ${text}`)
-    socket.close()
+    end()
   })
 }
 
+let ended = false
+function end (done) {
+  if (ended) return
+  ended = true
+  socket.close(done)
+}
+
 function fail (err) {
+  if (ended) return
   console.error(`send: ${err.message}`)
   process.exitCode = 1
-  socket.close()
+  end()
 }
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, () => socket.close(() => console.log('closed')))
+  process.once(signal, () => end(() => console.log('closed')))
 }
 
 function at ({ address, port }) {
