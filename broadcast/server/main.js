@@ -12,8 +12,8 @@ const { addr, from, interval, count } = parseArgs({ options: {
   interval: { type: 'string', default: '1s' },
   count: { type: 'string', default: '0' }
 } }).values
-if (!(ms(interval) > 0)) {
-  console.error(`server: want an --interval above 0, not ${interval}`)
+if (!(ms(interval) > 0 && ms(interval) < 2 ** 31)) { // of more Node makes 1 ms
+  console.error(`server: want an --interval above 0 and below 25 days, not ${interval}`)
   process.exit(1)
 }
 const [host, port] = addr.split(':')
@@ -37,6 +37,7 @@ let sent = 0
 function send () {
   const text = new Date().toLocaleString('sv') // Sweden writes 2006-01-02 15:04:05
   socket.send(text, +port, host, (err, bytes) => {
+    if (closed) return // meanwhile: to look a name up takes its time
     if (err && sent === 0) return fail(err) // more likely a mistake than a network that is down
     if (err) console.error(`server: ${err.message}`) // that comes back: a sender outlives it
     else console.log(`sent ${bytes} bytes: "${text}"`)
@@ -50,7 +51,9 @@ function fail (err) {
   close()
 }
 
+let closed = false
 function close (then) {
+  closed = true
   clearInterval(timer)
   socket.close(then)
 }

@@ -230,3 +230,9 @@ func TestServerAnswerIsUnicast(t *testing.T) {
 	assert.Equal(t, from.String(), "10.0.0.2:8080")
 	assert.Equal(t, peer.Counter(t, a, "Udp", "NoPorts"), 1)
 }
+
+// Told to end while it looks a name up, which there is not, Node's ends as ever.
+func TestServerNodeLookup(t *testing.T) {
+	t.Parallel()
+	peer.StopsLookingUp(t, "broadcast/server", "--addr", "host.invalid:8080", "--interval", "1ms")
+}

@@ -95,10 +95,10 @@ func TestServerRefuses(t *testing.T) {
 	peer.Refuses(t, h, "broadcast/server", "address ::1: no suitable address found", "-addr", "[::1]:8080")
 	peer.Refuses(t, h, "broadcast/server", "address ::1: no suitable address found", "-from", "[::1]:0")
 	peer.Refuses(t, h, "broadcast/server", `listen udp4 192\.0\.2\.1:0: bind: .*`, "-from", "192.0.2.1:0") // TEST-NET-1, RFC 5737
-	// Of none, and of what is no time, Node's setInterval would make 1 ms.
-	for _, interval := range []string{"0", "abc", "-1s"} {
+	// Of none, of what is no time, and of more than 31 bits hold, Node's setInterval would make 1 ms.
+	for _, interval := range []string{"0", "abc", "-1s", "720h"} {
 		harness.Node(t, h)("broadcast/server", "--interval="+interval).
-			ExitSaying(1, "server: want an --interval above 0, not "+interval+`\n`)
+			ExitSaying(1, "server: want an --interval above 0 and below 25 days, not "+interval+`\n`)
 	}
 }
 

@@ -86,7 +86,7 @@ func TestLoopbackWait(t *testing.T) {
 		assert.Assert(t, time.Since(begin) >= 600*time.Millisecond)
 
 		peer.StopBy(t, func() *harness.Program {
-			p := start("multicast/loopback", "--interface", "eth0", "--wait", "1h")
+			p := start("multicast/loopback", "--interface", "eth0", "--wait", "720h")
 			p.Line(`sending to .*`)
 			p.Line("loopback on: heard")
 			return p

@@ -345,3 +345,9 @@ func TestServerOptions(t *testing.T) {
 		s.Stop()
 	})
 }
+
+// Told to end while it looks a name up, which there is not, Node's ends as ever.
+func TestServerNodeLookup(t *testing.T) {
+	t.Parallel()
+	peer.StopsLookingUp(t, "multicast/server", "--group", "host.invalid:8080", "--interval", "1ms")
+}

@@ -139,15 +139,15 @@ func TestServerStop(t *testing.T) {
 }
 
 // A TTL has 8 bits: what is larger is refused, also what x/net or Node would cut to 32
-// bits. So is an interval that is none, and an interface that is not there. A datagram to port 0 the kernel refuses.
+// bits. So is an interval that is none, or in Node 25 days or more, and an interface that is not there. A datagram to port 0 the kernel refuses.
 func TestServerRefuses(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")
 	for _, ttl := range []string{"256", "4294967297"} {
 		peer.Refuses(t, h, "multicast/server", `want .*-ttl .* `+ttl+` .*`, "-ttl", ttl)
 	}
-	for _, arg := range []string{"--ttl=256", "--interval=0", "--interval=abc", "--interval=-1s"} {
-		harness.Node(t, h)("multicast/server", arg).ExitSaying(1, `server: want a --ttl .* --interval above 0, not .*\n`)
+	for _, arg := range []string{"--ttl=256", "--interval=0", "--interval=abc", "--interval=-1s", "--interval=720h"} {
+		harness.Node(t, h)("multicast/server", arg).ExitSaying(1, `server: want a --ttl .* --interval above 0 and below 25 days, not .*\n`)
 	}
 	peer.Refuses(t, h, "multicast/server", `interface "nope0": .*no such network interface`, "-interface", "nope0")
 

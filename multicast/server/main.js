@@ -15,8 +15,9 @@ const { group, interface: name, ttl, loopback, interval, count } = parseArgs({ o
   interval: { type: 'string', default: '1s' },
   count: { type: 'string', default: '0' }
 } }).values
-if (!/^\d+$/.test(ttl) || ttl > 255 || !(ms(interval) > 0)) { // Node keeps 32 bits of a TTL: 4294967297 would be sent as 1
-  console.error(`server: want a --ttl from 0 to 255 and an --interval above 0, not ${ttl} ${interval}`)
+// Node keeps 32 bits of a TTL: 4294967297 would be sent as 1. Of too long an interval it makes 1 ms.
+if (!/^\d+$/.test(ttl) || ttl > 255 || !(ms(interval) > 0 && ms(interval) < 2 ** 31)) {
+  console.error(`server: want a --ttl from 0 to 255 and an --interval above 0 and below 25 days, not ${ttl} ${interval}`)
   process.exit(1)
 }
 const [host, port] = group.split(':')
@@ -41,6 +42,7 @@ let sent = 0
 function send () {
   const text = new Date().toLocaleString('sv') // Sweden writes 2006-01-02 15:04:05
   socket.send(text, +port, host, (err, bytes) => {
+    if (closed) return // meanwhile: to look a name up takes its time
     if (err) console.error(`server: ${err.message}`) // a network that was there comes back: a sender outlives it
     else console.log(`sent ${bytes} bytes: "${text}"`)
     if (err && sent === 0) process.exitCode = 1 // more likely a mistake than a network that is down
@@ -49,7 +51,9 @@ function send () {
   })
 }
 
+let closed = false
 function close (then) {
+  closed = true
   clearInterval(timer)
   socket.close(then)
 }
