@@ -255,4 +255,6 @@ func TestMessagesRefuses(t *testing.T) {
 	for _, framing := range []string{"", "lines", "LINE"} {
 		peer.Refuses(t, h, "tcp_server/messages", `want .*-framing line, length or character .*`, "-framing", framing)
 	}
+	harness.Node(t, h)("tcp_server/messages", "--framing", "lines").
+		ExitSaying(1, `messages: want a --framing line, length or character, not lines\n`)
 }

@@ -52,7 +52,7 @@ func TestPauseResumePause(t *testing.T) {
 // While one is paused, others are accepted; a signal ends them all.
 func TestPauseResumeManyPaused(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		server := start("tcp_server/pause_resume", "--addr", "127.0.0.1:0", "--pause", "1h")
+		server := start("tcp_server/pause_resume", "--addr", "127.0.0.1:0", "--pause", "720h")
 		addr := server.Ready()
 		for range 10 {
 			server.Line(peer.Of(peer.DialTCP(t, h, addr)) + `paused`)

@@ -93,6 +93,9 @@ func TestReadRefuses(t *testing.T) {
 	for _, size := range []string{"0", "16777217", "18446744073709551615"} {
 		peer.Refuses(t, h, "tcp_server/read", `want .*-buffer 1 to 16777216 .*`+size+`.*`, "-buffer", size)
 	}
+	for _, size := range []string{"0", "1.5", "x"} { // with which Node would read nothing, or for ever
+		harness.Node(t, h)("tcp_server/read", "--buffer", size).ExitSaying(1, `read: want a --buffer of 1 or more, not `+size+`\n`)
+	}
 }
 
 // A reset is no end. It costs that client's connection and no other.

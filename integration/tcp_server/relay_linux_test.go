@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -49,6 +50,48 @@ func TestRelayRefused(t *testing.T) {
 		relay.Line("closed")
 		relay.ExitSaying(0, `relay: .*(connection refused|ECONNREFUSED).*\n`)
 	})
+}
+
+// In Go the target's name is looked up once, at the start, in Node for each client.
+func TestRelayLooksUp(t *testing.T) {
+	test := func(atStart, each bool) func(*testing.T, *lab.Host, harness.Starter) {
+		return func(t *testing.T, h *lab.Host, start harness.Starter) {
+			var asked atomic.Int32
+			again := func() bool { return asked.Swap(0) > 0 }
+			peer.NameServer(t, h, "127.0.0.1:53", map[string][]string{"target.test": {"127.0.0.1"}}, func(string) { asked.Add(1) })
+			peer.Asks(t, h, "127.0.0.1")
+			target := peer.ListenTCP(t, h, "127.0.0.1:8081")
+			relay := start("tcp_server/relay", "--addr", "127.0.0.1:0", "--to", "target.test:8081")
+			addr := relay.Ready()
+			assert.Equal(t, again(), atStart)
+			for range 2 {
+				client, server := relayed(t, h, relay, addr, target)
+				assert.Equal(t, again(), each)
+				server.Close()
+				assert.Equal(t, len(peer.Finish(t, client)), 0)
+				closedAfter(relay, client, 0, 0)
+			}
+			relay.Stop()
+		}
+	}
+	harness.Compare(t, test(true, false), test(false, true))
+}
+
+// In Node a client is reset if there is no such name, or if all its addresses refuse: that
+// error has no message of its own, and is told all the same. (To Go see TestRelayRefuses.)
+func TestRelayNodeNoTarget(t *testing.T) {
+	harness.Ours(t, "when a program looks a name up is its own affair")
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	peer.Names(t, h, "127.0.0.1 target", "::1 target")
+	for to, complaint := range map[string]string{"target:8081": "ECONNREFUSED", "target.invalid:8081": "getaddrinfo .* target.invalid"} {
+		relay := harness.Node(t, h)("tcp_server/relay", "--addr", "127.0.0.1:0", "--to", to)
+		wasReset(t, peer.DialTCP(t, h, relay.Ready()))
+		relay.Complaint("relay: " + complaint + `\n`)
+		relay.Signal(syscall.SIGTERM)
+		relay.Line("closed")
+		relay.ExitSaying(0, "relay: "+complaint+`\n`)
+	}
 }
 
 // A relay that ends in the middle resets both connections, so that nobody takes a part

@@ -7,8 +7,12 @@ const { parseArgs } = require('node:util')
 
 const { addr, framing } = parseArgs({ options: {
   addr: { type: 'string', default: '127.0.0.1:8080' },
-  framing: { type: 'string', default: 'line' } // or length, or character
+  framing: { type: 'string', default: 'line' }
 } }).values
+if (!['line', 'length', 'character'].includes(framing)) {
+  console.error(`messages: want a --framing line, length or character, not ${framing}`)
+  process.exit(1)
+}
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
 const server = net.createServer(serve)

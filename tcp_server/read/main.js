@@ -10,6 +10,10 @@ const { addr, buffer } = parseArgs({ options: {
   addr: { type: 'string', default: '127.0.0.1:8080' },
   buffer: { type: 'string' } // none: as much as Node likes
 } }).values
+if (buffer !== undefined && !/^0*[1-9]\d*$/.test(buffer)) { // of 0 bytes there would be no end
+  console.error(`read: want a --buffer of 1 or more, not ${buffer}`)
+  process.exit(1)
+}
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
 const server = net.createServer(read)

@@ -44,7 +44,7 @@ function relay (client) {
   for (const [socket, other] of [[client, server], [server, client]]) {
     // It does not pass on errors: after a reset the other side would wait for ever.
     socket.on('error', (err) => {
-      console.error(`relay: ${err.message}`)
+      console.error(`relay: ${err.message || err.code}`) // one for several addresses has no message
       other.resetAndDestroy()
     })
   }
