@@ -75,10 +75,15 @@ func TestBufferSizeReset(t *testing.T) {
 	client.ExitSaying(1, `buffer_size: write tcp \S+->\S+: write: (connection reset by peer|broken pipe)\n`)
 }
 
-// Nobody there, or a name that means nothing.
+// Nobody there, or a name that means nothing. Part of a byte, or what is no number, is
+// refused, in Node too.
 func TestBufferSizeFailures(t *testing.T) {
 	t.Parallel()
 	testFailures(t, "buffer_size")
+	node := harness.Node(t, lab.NewHost(t, "h"))
+	for _, bytes := range []string{"1.5", "-1", "x"} {
+		node("tcp_client/buffer_size", "--bytes="+bytes).ExitSaying(1, "buffer_size: want whole --bytes, not "+bytes+`\n`)
+	}
 }
 
 // listen never accepts, so nobody reads: the writer is stopped by the kernel alone.

@@ -142,10 +142,13 @@ func TestCloseNodeWaitsForAReader(t *testing.T) {
 	node.Exit(0)
 }
 
-// Nobody there, or a name that means nothing.
+// Nobody there, a name that means nothing, or another word for how.
 func TestCloseFailures(t *testing.T) {
 	t.Parallel()
 	testFailures(t, "close")
+	h := lab.NewHost(t, "h")
+	peer.Refuses(t, h, "tcp_client/close", `want -how end, destroy or reset .* "foo" .*`, "-how", "foo")
+	harness.Node(t, h)("tcp_client/close", "--how", "foo").ExitSaying(1, `close: want --how end, destroy or reset, not foo\n`)
 }
 
 // What each way of closing is to a server that replies at the client's end.

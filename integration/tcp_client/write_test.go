@@ -131,7 +131,9 @@ func TestWriteRefuses(t *testing.T) {
 	for _, chunk := range []string{"0", "16777217"} {
 		peer.Refuses(t, h, "tcp_client/write", "want a -chunk from 1 to 16777216 .*", "-chunk", chunk)
 	}
-	harness.Node(t, h)("tcp_client/write", "--chunk", "0").ExitSaying(1, `write: want a --chunk of 1 or more, not 0\n`)
+	for _, arg := range []string{"--chunk=0", "--chunk=1.5", "--chunk=x", "--bytes=1.5", "--bytes=-1", "--bytes=x"} {
+		harness.Node(t, h)("tcp_client/write", arg).ExitSaying(1, `write: want --bytes of 0 or more and a --chunk of 1 or more, not .*\n`)
+	}
 }
 
 // Nobody there, or a name that means nothing.

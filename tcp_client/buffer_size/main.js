@@ -10,6 +10,10 @@ const { addr, bytes } = parseArgs({ options: {
   addr: { type: 'string', default: '127.0.0.1:8080' },
   bytes: { type: 'string', default: '67108864' }
 } }).values
+if (!/^\d+$/.test(bytes)) { // half a byte would have no end
+  console.error(`buffer_size: want whole --bytes, not ${bytes}`)
+  process.exit(1)
+}
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
 const socket = net.connect(port, host, () => {

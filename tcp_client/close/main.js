@@ -10,6 +10,10 @@ const { addr, how } = parseArgs({ options: {
   addr: { type: 'string', default: '127.0.0.1:8080' },
   how: { type: 'string', default: 'end' }
 } }).values
+if (!['end', 'destroy', 'reset'].includes(how)) {
+  console.error(`close: want --how end, destroy or reset, not ${how}`)
+  process.exit(1)
+}
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
 
 const socket = net.connect(port, host, () => {

@@ -10,8 +10,8 @@ const { addr, bytes, chunk } = parseArgs({ options: {
   bytes: { type: 'string', default: '1048576' },
   chunk: { type: 'string', default: '65536' }
 } }).values
-if (!(+chunk >= 1)) { // of nothing there would be no end
-  console.error(`write: want a --chunk of 1 or more, not ${chunk}`)
+if (!/^\d+$/.test(bytes) || !(/^\d+$/.test(chunk) && chunk >= 1)) { // of nothing, or of half a byte, there would be no end
+  console.error(`write: want --bytes of 0 or more and a --chunk of 1 or more, not ${bytes} ${chunk}`)
   process.exit(1)
 }
 const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(addr)
