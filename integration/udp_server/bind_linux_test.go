@@ -83,6 +83,16 @@ func TestBindNodeKernel(t *testing.T) {
 	})
 }
 
+// Node's bind keeps 16 bits of the port.
+func TestBindNodePort(t *testing.T) {
+	harness.Ours(t, "it is about Node's bind")
+	t.Parallel()
+	h := lab.NewHost(t, "h")
+	s := harness.Node(t, h)("udp_server/server", "--addr", "127.0.0.1:73616")
+	s.Line(`listening on 127\.0\.0\.1:8080`)
+	s.Stop()
+}
+
 // What is refused here: for a multicast group Go's call binds every address, Node's the
 // group, and neither joins it. So nothing arrives, unless another socket joins; but what
 // is for all on the link does, since every interface has joined that.
