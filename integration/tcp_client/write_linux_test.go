@@ -101,7 +101,14 @@ func TestWriteLostWithThePeerNotReading(t *testing.T) {
 	peer.SetSysctl(t, h, longest, "1000")
 	client, remote := dialledBy(t, h, "write", "-bytes", "1000000000000", "-chunk", "1000")
 	wrote := endWithShutWindow(t, h, client, remote)
-	awaitGone(t, h, peer.TCPPort(remote.RemoteAddr())) // the client's kernel has given up
+	losesTheRest(t, h, remote, wrote)
+}
+
+// losesTheRest has the peer read when the client's kernel has given up, and no sooner, as
+// that makes room for more: it gets what had reached it, and then an error.
+func losesTheRest(t *testing.T, h *lab.Host, remote *net.TCPConn, wrote int) {
+	t.Helper()
+	awaitGone(t, h, peer.TCPPort(remote.RemoteAddr()))
 	got, err := io.ReadAll(remote)
 	assert.ErrorIs(t, err, syscall.ECONNRESET)
 	assert.Assert(t, 0 < len(got) && len(got) < wrote, "%d of %d bytes", len(got), wrote)
@@ -116,10 +123,7 @@ func TestWriteLostWithThePeerSpeaking(t *testing.T) {
 	client, remote := dialledBy(t, h, "write", "-bytes", "1000000000000", "-chunk", "1000")
 	wrote := endWithShutWindow(t, h, client, remote)
 	peer.Write(t, remote, "x")
-	awaitGone(t, h, peer.TCPPort(remote.RemoteAddr())) // before reading makes room for more
-	got, err := io.ReadAll(remote)
-	assert.ErrorIs(t, err, syscall.ECONNRESET)
-	assert.Assert(t, 0 < len(got) && len(got) < wrote, "%d of %d bytes", len(got), wrote)
+	losesTheRest(t, h, remote, wrote)
 }
 
 // nodeQueue has Node write until its write says false, to a peer that does not

@@ -75,5 +75,6 @@ function pick (name) {
 // ms reads a time as Go writes it: 1m30s, 200ms.
 function ms (time) {
   const unit = { h: 3600e3, m: 60e3, s: 1e3, ms: 1 }
-  return Math.min([...time.matchAll(/(-?[\d.]+)(ms|[hms])/g)].reduce((sum, [, n, u]) => sum + n * unit[u], 0), 2 ** 31 - 1) // of more setTimeout makes 1 ms
+  const total = [...time.matchAll(/(-?[\d.]+)(ms|[hms])/g)].reduce((sum, [, n, u]) => sum + n * unit[u], 0)
+  return Math.min(total, 2 ** 31 - 1) // of more setTimeout makes 1 ms
 }
