@@ -85,7 +85,11 @@ func TestRelayNodeNoTarget(t *testing.T) {
 	peer.Names(t, h, "127.0.0.1 target", "::1 target")
 	for to, complaint := range map[string]string{"target:8081": "ECONNREFUSED", "target.invalid:8081": "getaddrinfo .* target.invalid"} {
 		relay := harness.Node(t, h)("tcp_server/relay", "--addr", "127.0.0.1:0", "--to", to)
-		wasReset(t, peer.DialTCP(t, h, relay.Ready()))
+		addr := relay.Ready()
+		peer.Freeze(t, relay) // or the reset may come before the dialer looks
+		client := peer.DialTCP(t, h, addr)
+		relay.Signal(syscall.SIGCONT)
+		wasReset(t, client)
 		relay.Complaint("relay: " + complaint + `\n`)
 		relay.Signal(syscall.SIGTERM)
 		relay.Line("closed")
