@@ -84,7 +84,7 @@ func TestMembershipLeaveAfter(t *testing.T) {
 		lab.Require(t, "namespaces", lab.Isolated())
 		// Had both left after the same time, then the one that joined first would
 		// have gone before the other.
-		long := member(start, "multicast/membership", "--group", "239.0.0.1:8080", "--leave-after", "3600s")
+		long := member(start, "multicast/membership", "--group", "239.0.0.1:8080", "--leave-after", "720h") // more than setTimeout takes
 		begin := time.Now()
 		short := member(start, "multicast/membership", "--group", "239.0.0.2:8080", "--leave-after", "1s")
 		short.Line(`left 239\.0\.0\.2 on lo`)

@@ -139,7 +139,8 @@ func TestServerStop(t *testing.T) {
 }
 
 // A TTL has 8 bits: what is larger is refused, also what x/net or Node would cut to 32
-// bits. So is an interval that is none, or in Node 25 days or more, and an interface that is not there. A datagram to port 0 the kernel refuses.
+// bits. So is an interval that is none, or in Node 25 days or more, and an interface that
+// is not there. A datagram to port 0 the kernel refuses.
 func TestServerRefuses(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "h")

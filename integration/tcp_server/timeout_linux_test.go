@@ -189,6 +189,43 @@ func TestTimeoutStopped(t *testing.T) {
 	})
 }
 
+// A server that was stopped past its deadline looks once more whether it can write, too:
+// who has made room in time for all of the echo gets all of the time again.
+func TestTimeoutStoppedRoom(t *testing.T) {
+	harness.Ours(t, "when the time of a write begins is up to the program")
+	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+		timeout := harness.Patience() / 15
+		server := start("tcp_server/timeout", "--addr", "127.0.0.1:0", "--timeout", timeout.String())
+		client := narrow(t, h, server, server.Ready(), 4096)
+		data := peer.Noise(16 << 10) // more than the kernels keep, by less than they keep
+		peer.Write(t, client, data)
+		// In ours a part of a write counts when the time is over: only the second is of nothing.
+		<-time.After(timeout * 13 / 10)
+		peer.Freeze(t, server)
+		<-time.After(timeout)
+		got := make([]byte, 0, len(data))
+		peer.Until(t, "the kernels keep nothing any more", func() bool {
+			client.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+			n, _ := client.Read(got[len(got):cap(got)])
+			got = got[:len(got)+n]
+			return !slices.ContainsFunc(peer.TCPSockets(t, h), func(s peer.TCPSocket) bool {
+				port := peer.TCPPort(client.LocalAddr())
+				return s.Local == port && s.Unread > 0 || s.Remote == port && s.Sending > 0
+			})
+		})
+		assert.Assert(t, len(got) < len(data), "want something left to write, and all %d bytes came", len(data))
+		client.SetReadDeadline(time.Now().Add(harness.Patience()))
+		resumed := time.Now()
+		server.Signal(syscall.SIGCONT)
+		n, err := io.ReadFull(client, got[len(got):cap(got)])
+		assert.NilError(t, err)
+		peer.Same(t, got[:len(got)+n], data)
+		server.Line(peer.Of(client) + `timed out after ` + timeout.String())
+		assert.Assert(t, time.Since(resumed) >= timeout-time.Millisecond, "want all of the time again, not %v", time.Since(resumed))
+		server.Stop()
+	})
+}
+
 // Keep-alive probes are no activity.
 func TestTimeoutKeepAlive(t *testing.T) {
 	t.Parallel()

@@ -58,7 +58,8 @@ func TestUnpipeAfter(t *testing.T) {
 // A client that goes sooner is piped to its end, and then is gone.
 func TestUnpipeEndsBefore(t *testing.T) {
 	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
-		server := start("tcp_server/unpipe", "--addr", "127.0.0.1:0", "--after", "1000s", "--to", filepath.Join(t.TempDir(), "message.txt"))
+		// More than setTimeout takes.
+		server := start("tcp_server/unpipe", "--addr", "127.0.0.1:0", "--after", "720h", "--to", filepath.Join(t.TempDir(), "message.txt"))
 		client := peer.DialTCP(t, h, server.Ready())
 		peer.Write(t, client, "hello")
 		peer.Silent(t, client)
