@@ -192,14 +192,13 @@ func TestTimeoutStopped(t *testing.T) {
 // A server that was stopped past its deadline looks once more whether it can write, too:
 // who has made room in time for all of the echo gets all of the time again.
 func TestTimeoutStoppedRoom(t *testing.T) {
-	harness.Ours(t, "when the time of a write begins is up to the program")
-	harness.Both(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
+	stopped := func(t *testing.T, h *lab.Host, start harness.Starter) {
 		timeout := harness.Patience() / 15
 		server := start("tcp_server/timeout", "--addr", "127.0.0.1:0", "--timeout", timeout.String())
 		client := narrow(t, h, server, server.Ready(), 4096)
 		data := peer.Noise(16 << 10) // more than the kernels keep, by less than they keep
 		peer.Write(t, client, data)
-		// In ours a part of a write counts when the time is over: only the second is of nothing.
+		// A part of a write counts when the time is over: only the second is of nothing.
 		<-time.After(timeout * 13 / 10)
 		peer.Freeze(t, server)
 		<-time.After(timeout)
@@ -223,7 +222,8 @@ func TestTimeoutStoppedRoom(t *testing.T) {
 		server.Line(peer.Of(client) + `timed out after ` + timeout.String())
 		assert.Assert(t, time.Since(resumed) >= timeout-time.Millisecond, "want all of the time again, not %v", time.Since(resumed))
 		server.Stop()
-	})
+	}
+	harness.Compare(t, func(t *testing.T, h *lab.Host, _ harness.Starter) { stopped(t, h, peer.OneProcessor(t, h)) }, stopped)
 }
 
 // Keep-alive probes are no activity.
