@@ -57,29 +57,11 @@ func main() {
 func echo(conn net.Conn, timeout time.Duration) {
 	defer conn.Close() // our FIN, or RST if there is something unread
 	buf := make([]byte, 65536)
-	var data []byte                                // has been read, and is still to be written
-	wait, lastLook := timeout, 99*time.Millisecond // the one for bytes to come, the other to see those that are there
-	n, err := 0, error(nil)                        // what a call has moved, and how it ended
+	n, err := 0, error(nil)
 	for err == nil {
-		// A deadline is a moment, not a duration: set once only, it would end the busiest
-		// connection. So each call gets its own.
-		conn.SetDeadline(time.Now().Add(wait))
-		if len(data) == 0 {
-			n, err = conn.Read(buf)
-			data = buf[:n]
-		} else {
-			n, err = conn.Write(data)
-			data = data[n:]
-		}
-		switch expired := errors.Is(err, os.ErrDeadlineExceeded); {
-		case n > 0 && (expired || err == io.EOF): // part of the echo has gone: the client reads, if slowly; an EOF comes again
-			wait, err = timeout, nil
-		case expired && wait != lastLook:
-			// Past its deadline a call fails without a look at the socket. Were we stopped
-			// meanwhile (SIGSTOP), there may be something in it: so look once more.
-			wait, err = lastLook, nil
-		default:
-			wait = timeout
+		n, err = move(conn, conn.Read, buf, timeout)
+		for data := buf[:n]; len(data) > 0 && err == nil; data = data[n:] {
+			n, err = move(conn, conn.Write, data, timeout)
 		}
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -87,4 +69,22 @@ func echo(conn net.Conn, timeout time.Duration) {
 	} else if err != io.EOF { // EOF is the client's FIN, and no failure
 		log.Print(err)
 	}
+}
+
+// move is one Read or Write, of which something has to move within the timeout.
+func move(conn net.Conn, call func([]byte) (int, error), data []byte, timeout time.Duration) (n int, err error) {
+	// A deadline is a moment, not a duration: set once only, it would end the busiest
+	// connection. So each call gets its own.
+	conn.SetDeadline(time.Now().Add(timeout))
+	n, err = call(data)
+	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		// Past its deadline a call fails without a look at the socket. Were we stopped
+		// meanwhile (SIGSTOP), there may be something in it: so look once more.
+		conn.SetDeadline(time.Now().Add(99 * time.Millisecond))
+		n, err = call(data)
+	}
+	if n > 0 && (err == io.EOF || errors.Is(err, os.ErrDeadlineExceeded)) {
+		err = nil // part of the echo has gone: the client reads, if slowly; an EOF comes again
+	}
+	return n, err
 }
