@@ -57,7 +57,7 @@ func TestLoopbackIsTheSenders(t *testing.T) {
 // A program that is stopped until -wait has passed looks once more before it says
 // that there was nothing: here a datagram has come in the meantime.
 func TestLoopbackHeldUp(t *testing.T) {
-	heldUp := func(t *testing.T, a *lab.Host, start harness.Starter) {
+	peer.HeldUp(t, func(t *testing.T, a *lab.Host, start harness.Starter) {
 		const wait = 2 * time.Second // to stop it in time
 		lab.Link(t, a, "10.0.0.1/24", lab.NewHost(t, "b"), "10.0.0.2/24")
 		near := peer.Member(t, a, peer.NotesGroup, "eth0")
@@ -81,8 +81,7 @@ func TestLoopbackHeldUp(t *testing.T) {
 		p.Line("loopback off: heard")
 		p.Line(`eth0 returns .*`)
 		p.Exit(0)
-	}
-	harness.Compare(t, func(t *testing.T, a *lab.Host, _ harness.Starter) { heldUp(t, a, peer.OneProcessor(t, a)) }, heldUp)
+	})
 }
 
 // A signal comes before the first datagram: neither the option nor the read of a

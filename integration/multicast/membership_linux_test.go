@@ -128,7 +128,7 @@ func TestMembershipSilentAfterLeaving(t *testing.T) {
 // One that was held up past the moment at which it leaves prints first what came in
 // time.
 func TestMembershipHeldUp(t *testing.T) {
-	heldUp := func(t *testing.T, h *lab.Host, start harness.Starter) {
+	peer.HeldUp(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		const leaveAfter = 2 * time.Second // to stop it in time
 		p := member(start, "multicast/membership", "--leave-after", "0m"+leaveAfter.String())
 		peer.Until(t, "it waits with a timeout", func() bool { return peer.Polls(t, p, leaveAfter) })
@@ -142,8 +142,7 @@ func TestMembershipHeldUp(t *testing.T) {
 		}
 		p.Line(`left .*`)
 		p.Stop()
-	}
-	harness.Compare(t, func(t *testing.T, h *lab.Host, _ harness.Starter) { heldUp(t, h, peer.OneProcessor(t, h)) }, heldUp)
+	})
 }
 
 // rejoin joins again where an interface was removed and made anew under its name:

@@ -213,6 +213,14 @@ func OneProcessor(t *testing.T, h *lab.Host) harness.Starter {
 	}
 }
 
+// HeldUp runs a test of what our programs do that go on after they were stopped, Go's as
+// OneProcessor starts them.
+func HeldUp(t *testing.T, test func(t *testing.T, h *lab.Host, start harness.Starter)) {
+	t.Helper()
+	harness.Ours(t, "how a program waits, and from when on, is its own affair")
+	harness.Compare(t, func(t *testing.T, h *lab.Host, _ harness.Starter) { test(t, h, OneProcessor(t, h)) }, test)
+}
+
 // Polls tells whether a thread of a program waits for its sockets with a timeout, of
 // no more than that (proc_pid_syscall(5), epoll_wait(2)).
 func Polls(t *testing.T, p *harness.Program, most time.Duration) bool {

@@ -192,16 +192,17 @@ func TestTimeoutStopped(t *testing.T) {
 // A server that was stopped past its deadline looks once more whether it can write, too:
 // who has made room in time for all of the echo gets all of the time again.
 func TestTimeoutStoppedRoom(t *testing.T) {
-	stopped := func(t *testing.T, h *lab.Host, start harness.Starter) {
+	peer.HeldUp(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		timeout := harness.Patience() / 15
 		server := start("tcp_server/timeout", "--addr", "127.0.0.1:0", "--timeout", timeout.String())
 		client := narrow(t, h, server, server.Ready(), 4096)
 		data := peer.Noise(16 << 10) // more than the kernels keep, by less than they keep
+		begin := time.Now()
 		peer.Write(t, client, data)
-		// A part of a write counts when the time is over: only the second is of nothing.
-		<-time.After(timeout * 13 / 10)
+		// At its end the first time counts a part of a write: only the second is of nothing.
+		peer.Until(t, "its first time is over", func() bool { return time.Since(begin) > timeout*13/10 })
 		peer.Freeze(t, server)
-		<-time.After(timeout)
+		peer.Until(t, "its second time is over", func() bool { return time.Since(begin) > timeout*23/10 })
 		got := make([]byte, 0, len(data))
 		peer.Until(t, "the kernels keep nothing any more", func() bool {
 			client.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
@@ -222,8 +223,7 @@ func TestTimeoutStoppedRoom(t *testing.T) {
 		server.Line(peer.Of(client) + `timed out after ` + timeout.String())
 		assert.Assert(t, time.Since(resumed) >= timeout-time.Millisecond, "want all of the time again, not %v", time.Since(resumed))
 		server.Stop()
-	}
-	harness.Compare(t, func(t *testing.T, h *lab.Host, _ harness.Starter) { stopped(t, h, peer.OneProcessor(t, h)) }, stopped)
+	})
 }
 
 // Keep-alive probes are no activity.

@@ -39,7 +39,7 @@ func TestClientRefusedWire(t *testing.T) {
 // A client that was held up until its time was over, with the reply in its socket,
 // looks once more and finds it.
 func TestClientHeldUp(t *testing.T) {
-	heldUp := func(t *testing.T, h *lab.Host, start harness.Starter) {
+	peer.HeldUp(t, func(t *testing.T, h *lab.Host, start harness.Starter) {
 		const timeout = 2 * time.Second // to stop it in time
 		remote := peer.ListenUDP(t, h, "udp4", "127.0.0.1:8080")
 		client, from := waitingClient(t, start, remote, "--timeout", timeout.String())
@@ -51,10 +51,7 @@ func TestClientHeldUp(t *testing.T) {
 		client.Signal(syscall.SIGCONT)
 		client.Line(`received 7 bytes from 127\.0\.0\.1:8080: "in time"`)
 		client.Exit(0)
-	}
-	harness.Compare(t, func(t *testing.T, h *lab.Host, _ harness.Starter) {
-		heldUp(t, h, peer.OneProcessor(t, h))
-	}, heldUp)
+	})
 }
 
 // Where localhost is 127.0.0.1 and ::1, as in Debian's hosts file, the server takes
